@@ -1,0 +1,241 @@
+"""What passes between rooms: frozen records, no behaviour beyond their own arithmetic.
+
+Every `*_at` is an aware `datetime` in UTC. Hours and minutes are plain numbers and say so in their names.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Literal
+
+RunStatus = Literal["running", "success", "failure", "timeout", "skipped", "interrupted"]
+ToolStatus = Literal["started", "completed", "failed"]
+DeliveryStatus = Literal["pending", "sent", "failed"]
+Event = Literal["started", "tool", "completed", "failed", "recovered", "missed", "interrupted"]
+EVENTS: tuple[Event, ...] = ("started", "tool", "completed", "failed", "recovered", "missed", "interrupted")
+
+
+# ── a run ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """One thing the agent did, as known at this moment: `started`, then once more `completed` or `failed`.
+
+    `result` is one line for people; `details` are the lines of its notification. `changed` is False when the tool
+    found nothing that was not known before, so that nobody is told twice.
+    """
+
+    id: str
+    tool: str
+    title: str
+    status: ToolStatus
+    started_at: datetime
+    finished_at: datetime | None = None
+    result: str = ""
+    details: tuple[str, ...] = ()
+    error: str | None = None
+    changed: bool = True
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it is going on."""
+        return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How an agent says it ended. `error` is None exactly when it succeeded.
+
+    `lines` are the counts worth telling ("Assessed 2 assignments"); `changed` is False when nothing was new.
+    `exit_code` and `output_tail` belong to agents that are processes.
+    """
+
+    summary: str
+    lines: tuple[str, ...] = ()
+    changed: bool = True
+    error: str | None = None
+    exit_code: int | None = None
+    output_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One notification, the same for every channel. `priority` is ntfy's 1 (min) to 5 (max)."""
+
+    id: str
+    event: Event
+    title: str
+    text: str
+    priority: int
+    tags: tuple[str, ...]
+    created_at: datetime
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How one message fared on one channel. `error` is the reason of the last try that failed."""
+
+    message_id: str
+    channel: str
+    event: Event
+    status: DeliveryStatus
+    attempts: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One execution. `trigger` is `cron` or `manual`; `exit_code` is the agent process's own, if it was one."""
+
+    id: str
+    trigger: str
+    status: RunStatus
+    agent: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    summary: str = ""
+    error: str | None = None
+    exit_code: int | None = None
+    output_tail: str = ""
+    missed_runs: int = 0
+    tools: tuple[ToolCall, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """None while it is going on."""
+        return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+
+# ── the student's work ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A piece of work as its source describes it.
+
+    `key` is the source's own stable id; `points` and `weight` (percent of the grade) are None when unknown;
+    `effort_hours` is the student's own estimate of the whole work; `due_at` None means no deadline is known.
+    `done` None means that the source cannot say (a calendar feed tells due dates, not what was handed in).
+    """
+
+    source: str
+    key: str
+    title: str
+    due_at: datetime | None
+    course: str | None = None
+    description: str = ""
+    url: str | None = None
+    points: float | None = None
+    weight: float | None = None
+    effort_hours: float | None = None
+    done: bool | None = None
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that stay the same as long as source and key do."""
+        return sha256(f"{self.source}\0{self.key}".encode()).hexdigest()[:12]
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes exactly when something that an assessment depends on changes."""
+        due = self.due_at.isoformat() if self.due_at else ""
+        parts = (self.title, self.course, due, self.description, self.points, self.weight, self.effort_hours)
+        return sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Milestone:
+    """A step on the way: `hours` of work that should be done `days_before_due` days before the due date."""
+
+    label: str
+    hours: float
+    days_before_due: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What an assignment is thought to take.
+
+    Effort in hours (low <= likely <= high), difficulty 1-5, risk 0-100, confidence 0-1; `reason` says in a sentence
+    where the numbers come from. `version` counts from 1; `fingerprint` is that of the assignment it was made from.
+    """
+
+    assignment_id: str
+    effort_low_hours: float
+    effort_likely_hours: float
+    effort_high_hours: float
+    difficulty: int
+    risk: int
+    confidence: float
+    reason: str
+    fingerprint: str
+    assessed_at: datetime
+    milestones: tuple[Milestone, ...] = ()
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """One piece of advice, from facts only. `key` is stable, so that the same advice is not told twice."""
+
+    key: str
+    title: str
+    text: str
+    category: Literal["deadline_reminder", "study_reinforcement", "schedule_gap", "wellness", "other"]
+    priority: Literal["high", "medium", "low"]
+    assignment_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """A stretch of time that is taken: [starts_at, ends_at)."""
+
+    starts_at: datetime
+    ends_at: datetime
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Planned study time: [starts_at, ends_at).
+
+    `ordinal` (from 1) stays with the session when it moves; `sequence` counts its changes, as RFC 5545 says.
+    `pinned` sessions are where the student wants them and are never moved.
+    """
+
+    assignment_id: str
+    ordinal: int
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    pinned: bool = False
+    sequence: int = 0
+
+    @property
+    def id(self) -> str:
+        """The session's UID without the domain."""
+        return f"{self.assignment_id}-{self.ordinal}"
+
+    @property
+    def duration(self) -> timedelta:
+        return self.ends_at - self.starts_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """Work that does not fit before its due date: how many minutes, and what would help."""
+
+    assignment_id: str
+    minutes: int
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Sessions in order of time, and what did not fit."""
+
+    sessions: tuple[Session, ...] = field(default=())
+    short: tuple[Shortfall, ...] = field(default=())

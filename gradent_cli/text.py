@@ -1,0 +1,67 @@
+"""Text from outside (feeds, agents, servers) made harmless, and cut in the units that services count."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, urlsplit
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# Bidirectional controls can make a line read as something else (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
+_BIDI = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+CUT = "… (cut)"
+
+
+def clean(text: str) -> str:
+    """`text` without terminal escapes, control and bidirectional characters; newlines and tabs stay."""
+    text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n").translate(_BIDI)
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """`text` cleaned, all white space folded to single blanks, at most `limit` characters."""
+    return cut_characters(" ".join(clean(text[: 20 * limit]).split()), limit, mark="…")
+
+
+def cut_characters(text: str, limit: int, *, mark: str = CUT) -> str:
+    """At most `limit` characters, ending in `mark` when something was cut."""
+    return text if len(text) <= limit else text[: max(0, limit - len(mark))].rstrip() + mark
+
+
+def cut_bytes(text: str, limit: int, *, mark: str = CUT) -> str:
+    """At most `limit` bytes of UTF-8, cut at a character boundary, ending in `mark` when something was cut."""
+    raw = text.encode()
+    if len(raw) <= limit:
+        return text
+    kept = raw[: max(0, limit - len(mark.encode()))].decode(errors="ignore")
+    # A combining mark or joiner at the seam belongs to the character before it.
+    return kept.rstrip("\u200d\ufe0f ").rstrip() + mark
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """`count(1, "session")` -> `"1 session"`, `count(2, "session")` -> `"2 sessions"`."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+class Redactor:
+    """Replaces secrets in text by `***`, whole or by the telling parts of a secret URL.
+
+    Args:
+        secrets: the secret values. Of a URL the path and query, and every segment or query value of eight
+            characters or more with a digit in it, count as secret by themselves: an error text may quote only those.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        pieces: set[str] = set()
+        for secret in secrets:
+            if not secret:
+                continue
+            pieces.add(secret)
+            if "://" in secret:
+                url = urlsplit(secret)
+                inner = [*url.path.split("/"), *(value for _, value in parse_qsl(url.query)), url.password or ""]
+                pieces.update(piece for piece in (url.path, url.query) if len(piece) >= 8)
+                pieces.update(piece for piece in inner if len(piece) >= 8 and re.search(r"\d", piece))
+        self._pattern = re.compile("|".join(re.escape(p) for p in sorted(pieces, key=len, reverse=True)) or r"(?!)")
+
+    def __call__(self, text: str) -> str:
+        return self._pattern.sub("***", text)

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from gradent_cli import paths
+
+HOME = {"HOME": "/home/ada"}
+
+
+@pytest.mark.parametrize(
+    ("flag", "environ", "expected"),
+    [
+        (None, {}, "/home/ada/.config/gradent/config.toml"),
+        (None, {"XDG_CONFIG_HOME": "/x"}, "/x/gradent/config.toml"),
+        (None, {"XDG_CONFIG_HOME": "relative"}, "/home/ada/.config/gradent/config.toml"),
+        (None, {"GRADENT_CONFIG": "~/g.toml"}, "/home/ada/g.toml"),
+        (Path("/flag.toml"), {"GRADENT_CONFIG": "/env.toml"}, "/flag.toml"),
+        (Path("/a/../b/c.toml"), {}, "/b/c.toml"),
+    ],
+)
+def test_the_config_file_is_found_in_order(flag, environ, expected):
+    """`--config`, then GRADENT_CONFIG, then XDG; a relative XDG value counts as not set."""
+    assert paths.config_file(flag, HOME | environ) == Path(expected)
+
+
+def test_a_relative_config_counts_from_the_working_directory(tmp_path, monkeypatch):
+    """What is typed in a shell is meant where the shell stands."""
+    monkeypatch.chdir(tmp_path)
+    assert paths.config_file(Path("c.toml"), HOME) == tmp_path / "c.toml"
+
+
+def test_each_config_has_a_state_of_its_own():
+    """The default config has the plain folder; others are told apart by name and path."""
+    default = paths.state_dir(paths.default_config(HOME), None, HOME)
+    one = paths.state_dir(Path("/a/work.toml"), None, HOME)
+    other = paths.state_dir(Path("/b/work.toml"), None, HOME)
+    assert default == Path("/home/ada/.local/state/gradent")
+    assert one.parent == default
+    assert one.name.startswith("work-")
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    ("configured", "expected"), [("/s", "/s"), ("s", "/etc/g/s"), ("~/s", "/home/ada/s"), ("../s", "/etc/s")]
+)
+def test_a_configured_state_dir_counts_from_the_config(configured, expected):
+    """cron's working directory is the home, so a relative path must not depend on it."""
+    assert paths.state_dir(Path("/etc/g/c.toml"), Path(configured), HOME) == Path(expected)
