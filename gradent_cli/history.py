@@ -1,0 +1,236 @@
+"""What ran, what each tool did and how each message fared: the tables runs, tool_calls and deliveries."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from gradent_cli.database import to_moment, to_text, transaction
+from gradent_cli.records import Delivery, Message, Run, ToolCall
+
+_VANISHED = "it ended without a word (killed, out of memory, or the machine stopped)"
+
+
+class History:
+    """The runs of one state directory.
+
+    Every method that writes is one transaction and raises StateError when the disk does not take it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    # ── writing ──
+
+    def add(self, run: Run) -> None:
+        """Record a run: `running` before its agent starts, so that a crash stays visible; or `skipped` at once."""
+        with transaction(self._connection):
+            self._connection.execute(
+                "INSERT INTO runs (id, trigger, status, agent, started_at, finished_at, summary, error, missed_runs)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    run.id,
+                    run.trigger,
+                    run.status,
+                    run.agent,
+                    to_text(run.started_at),
+                    to_text(run.finished_at),
+                    run.summary,
+                    run.error,
+                    run.missed_runs,
+                ),
+            )
+
+    def close_vanished(self, now: datetime) -> int:
+        """Runs still `running` while the caller holds the lock cannot be: mark them interrupted. Returns how many."""
+        with transaction(self._connection):
+            vanished = "SELECT number FROM runs WHERE status = 'running'"
+            self._connection.execute(
+                "UPDATE tool_calls SET status = 'failed', error = ?, finished_at = ?"
+                f" WHERE status = 'started' AND run_number IN ({vanished})",
+                (_VANISHED, to_text(now)),
+            )
+            self._connection.execute(
+                "UPDATE deliveries SET status = 'failed', error = ?"
+                f" WHERE status = 'pending' AND run_number IN ({vanished})",
+                (_VANISHED,),
+            )
+            return self._connection.execute(
+                "UPDATE runs SET status = 'interrupted', error = ?, finished_at = ? WHERE status = 'running'",
+                (_VANISHED, to_text(now)),
+            ).rowcount
+
+    def tool(self, run_id: str, call: ToolCall) -> None:
+        """Record a tool call as it stands now."""
+        with transaction(self._connection):
+            self._connection.execute(
+                "INSERT INTO tool_calls (run_number, id, tool, title, status, result, details, error, changed,"
+                " started_at, finished_at) SELECT number, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM runs WHERE id = ?"
+                " ON CONFLICT (run_number, id) DO UPDATE SET title = excluded.title, status = excluded.status,"
+                " result = excluded.result, details = excluded.details, error = excluded.error,"
+                " changed = excluded.changed, finished_at = excluded.finished_at",
+                (
+                    call.id,
+                    call.tool,
+                    call.title,
+                    call.status,
+                    call.result,
+                    json.dumps(call.details, ensure_ascii=False),
+                    call.error,
+                    call.changed,
+                    to_text(call.started_at),
+                    to_text(call.finished_at),
+                    run_id,
+                ),
+            )
+
+    def finish(self, run: Run) -> None:
+        """Save how a run ended. Called before anything is sent."""
+        with transaction(self._connection):
+            self._connection.execute(
+                "UPDATE runs SET status = ?, finished_at = ?, summary = ?, error = ?, exit_code = ?, output_tail = ?"
+                " WHERE id = ?",
+                (
+                    run.status,
+                    to_text(run.finished_at),
+                    run.summary,
+                    run.error,
+                    run.exit_code,
+                    run.output_tail,
+                    run.id,
+                ),
+            )
+
+    def will_send(self, message: Message, channels: Iterable[str]) -> None:
+        """Record that a message is about to go to these channels."""
+        with transaction(self._connection):
+            self._connection.executemany(
+                "INSERT INTO deliveries (run_number, message_id, channel, event, status)"
+                " VALUES ((SELECT number FROM runs WHERE id = ?), ?, ?, ?, 'pending')",
+                [(message.run_id, message.id, channel, message.event) for channel in channels],
+            )
+
+    def delivered(self, deliveries: Iterable[Delivery]) -> None:
+        """Record how messages fared."""
+        with transaction(self._connection):
+            self._connection.executemany(
+                "UPDATE deliveries SET status = ?, attempts = attempts + ?, error = ?"
+                " WHERE message_id = ? AND channel = ?",
+                [(d.status, d.attempts, d.error, d.message_id, d.channel) for d in deliveries],
+            )
+
+    # ── reading ──
+
+    def get(self, run_id: str) -> Run | None:
+        """The run with this id, or whose id alone begins so; `last` is the newest. None when there is none."""
+        if run_id == "last":
+            rows = self._connection.execute("SELECT * FROM runs ORDER BY number DESC LIMIT 1").fetchall()
+        else:
+            rows = self._connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchall()
+            if not rows and run_id:
+                rows = self._connection.execute(
+                    "SELECT * FROM runs WHERE substr(id, 1, ?) = ? LIMIT 2", (len(run_id), run_id)
+                ).fetchall()
+        return self._whole(rows[0]) if len(rows) == 1 else None
+
+    def recent(self, limit: int, *, status: str | None = None) -> list[Run]:
+        """The newest runs first, at most `limit`, with their tools and deliveries."""
+        if status is None:
+            rows = self._connection.execute("SELECT * FROM runs ORDER BY number DESC LIMIT ?", (limit,))
+        else:
+            rows = self._connection.execute(
+                "SELECT * FROM runs WHERE status = ? ORDER BY number DESC LIMIT ?", (status, limit)
+            )
+        return [self._whole(row) for row in rows.fetchall()]
+
+    def previous(self) -> Run | None:
+        """The newest run that worked and ended, without its tools: not one that is running or was skipped."""
+        row = self._connection.execute(
+            "SELECT * FROM runs WHERE status NOT IN ('running', 'skipped') ORDER BY number DESC LIMIT 1"
+        ).fetchone()
+        return None if row is None else _run(row)
+
+    def failing_since(self) -> datetime | None:
+        """When the first of the newest unbroken row of failures began; None when the newest run was a success."""
+        row = self._connection.execute(
+            "SELECT min(started_at) AS since FROM runs WHERE status IN ('failure', 'timeout')"
+            " AND number > coalesce((SELECT max(number) FROM runs WHERE status = 'success'), 0)"
+        ).fetchone()
+        return to_moment(row["since"])
+
+    def pending_deliveries(self) -> int:
+        """How many deliveries are neither sent nor given up."""
+        return int(self._connection.execute("SELECT count(*) FROM deliveries WHERE status = 'pending'").fetchone()[0])
+
+    # ── facts: what was seen last ──
+
+    def fact(self, key: str) -> str | None:
+        row = self._connection.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row["value"])
+
+    def remember(self, key: str, value: str) -> None:
+        with transaction(self._connection):
+            self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, value))
+
+    # ── rows and records ──
+
+    def _whole(self, row: sqlite3.Row) -> Run:
+        number = row["number"]
+        tools = self._connection.execute(
+            "SELECT * FROM tool_calls WHERE run_number = ? ORDER BY started_at, length(id), id", (number,)
+        ).fetchall()
+        deliveries = self._connection.execute(
+            "SELECT * FROM deliveries WHERE run_number = ? ORDER BY number", (number,)
+        ).fetchall()
+        return replace(
+            _run(row),
+            tools=tuple(_tool_call(tool) for tool in tools),
+            deliveries=tuple(
+                Delivery(
+                    message_id=d["message_id"],
+                    channel=d["channel"],
+                    event=d["event"],
+                    status=d["status"],
+                    attempts=d["attempts"],
+                    error=d["error"],
+                )
+                for d in deliveries
+            ),
+        )
+
+
+def _run(row: sqlite3.Row) -> Run:
+    return Run(
+        id=row["id"],
+        trigger=row["trigger"],
+        status=row["status"],
+        agent=row["agent"],
+        started_at=_moment(row["started_at"]),
+        finished_at=to_moment(row["finished_at"]),
+        summary=row["summary"],
+        error=row["error"],
+        exit_code=row["exit_code"],
+        output_tail=row["output_tail"],
+        missed_runs=row["missed_runs"],
+    )
+
+
+def _tool_call(row: sqlite3.Row) -> ToolCall:
+    return ToolCall(
+        id=row["id"],
+        tool=row["tool"],
+        title=row["title"],
+        status=row["status"],
+        result=row["result"],
+        details=tuple(json.loads(row["details"])),
+        error=row["error"],
+        changed=bool(row["changed"]),
+        started_at=_moment(row["started_at"]),
+        finished_at=to_moment(row["finished_at"]),
+    )
+
+
+def _moment(text: Any) -> datetime:
+    return datetime.fromisoformat(text)
