@@ -1,0 +1,79 @@
+"""Signals and the agent's time limit, turned into exceptions that cannot strike at a bad moment."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import FrameType, TracebackType
+from typing import Self
+
+from gradent_cli.durations import spell
+from gradent_cli.errors import AgentTimeoutError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+
+
+class Interrupted(BaseException):
+    """Somebody asked this run to end. Not an Exception, so that nothing takes it for an agent's failure."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+class Interrupts:
+    """While entered, SIGINT, SIGTERM and SIGHUP raise `Interrupted` in the main thread, SIGALRM AgentTimeoutError.
+
+    Inside `shield()` they wait: a process that was just started, or is just being ended, is never lost sight of.
+    """
+
+    def __init__(self) -> None:
+        self._shields = 0
+        self._waiting: int | None = None
+        self._limit = timedelta(0)
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._arrive) for number in _SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def shield(self) -> Iterator[None]:
+        """What arrives during the block is raised at its end."""
+        self._shields += 1
+        try:
+            yield
+        finally:
+            self._shields -= 1
+        if self._waiting is not None and not self._shields:
+            number, self._waiting = self._waiting, None
+            self._raise(number)
+
+    @contextmanager
+    def time_limit(self, limit: timedelta) -> Iterator[None]:
+        """The block may take this long; then AgentTimeoutError is raised in it."""
+        self._limit = limit
+        signal.setitimer(signal.ITIMER_REAL, limit.total_seconds())
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            if self._waiting == signal.SIGALRM:
+                self._waiting = None  # it was over in time, but for the shield
+
+    def _arrive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  signal's signature
+        if not self._shields:
+            self._raise(number)
+        if self._waiting in (None, signal.SIGALRM):
+            self._waiting = number
+
+    def _raise(self, number: int) -> None:
+        if number == signal.SIGALRM:
+            raise AgentTimeoutError(f"ran out of time after {spell(self._limit)}")
+        raise Interrupted(number)

@@ -1,0 +1,64 @@
+import os
+import signal
+import time
+from datetime import timedelta
+
+import pytest
+
+from gradent_cli.errors import AgentTimeoutError
+from gradent_cli.interrupts import Interrupted, Interrupts
+
+
+def send(number):
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_interrupts_with_its_own_code(number, code):
+    """The exit code is 128 plus the signal, as shells say it."""
+    with Interrupts(), pytest.raises(Interrupted) as caught:
+        send(number)
+        time.sleep(5)
+    assert caught.value.exit_code == code
+
+
+def test_the_time_limit_strikes_and_is_gone_afterwards():
+    """A block that takes too long is left; one that does not is left alone."""
+    with Interrupts() as interrupts:
+        with pytest.raises(AgentTimeoutError, match="ran out of time after"), interrupts.time_limit(
+            timedelta(seconds=0.05)
+        ):  # fmt: skip
+            time.sleep(5)
+        with interrupts.time_limit(timedelta(seconds=0.05)):
+            pass
+        time.sleep(0.1)
+
+
+def test_a_shield_makes_signals_wait():
+    """What arrives inside is raised at the end of the outermost shield, once."""
+    reached = []
+    with Interrupts() as interrupts:
+        with pytest.raises(Interrupted), interrupts.shield():
+            with interrupts.shield():
+                send(signal.SIGTERM)
+                reached.append("inner")
+            reached.append("outer")
+        with interrupts.shield():
+            pass
+    assert reached == ["inner", "outer"]
+
+
+def test_a_request_to_stop_outweighs_the_time_limit():
+    """When both waited, the person's wish is the one that counts."""
+    with Interrupts() as interrupts, pytest.raises(Interrupted), interrupts.shield():
+        send(signal.SIGALRM)
+        send(signal.SIGTERM)
+        send(signal.SIGALRM)
+
+
+def test_the_old_handlers_come_back():
+    """gradent's handlers live as long as its run."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)]
+    with Interrupts():
+        pass
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)] == before
