@@ -1,0 +1,145 @@
+"""What an agent is, and what a run hands to it.
+
+An agent does one round of work and says how it ended. It reports each tool through `context.tools`; it never
+prints, notifies or touches the history.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from gradent_cli.records import Report, Run, ToolCall
+
+Clock = Callable[[], datetime]
+
+
+class OpenCall:
+    """A tool call that is going on; what is said here ends up in its record."""
+
+    def __init__(self) -> None:
+        self.result = ""
+        self.details: tuple[str, ...] = ()
+        self.changed = True
+        self.error: str | None = None
+
+    def done(self, result: str, *, details: tuple[str, ...] = (), changed: bool = True) -> None:
+        """It worked: `result` in one line, `details` as the lines of its notification."""
+        self.result, self.details, self.changed = result, details, changed
+
+    def failed(self, error: str) -> None:
+        """It did not work, though the agent goes on; what `done` said before stays beside it."""
+        self.error = error
+
+
+class ToolCallTracker:
+    """Follows the agent's tools: started, then completed or failed, each with its time and result.
+
+    Args:
+        clock: gives the present moment.
+        listener: is told every change at once, in the agent's own thread.
+    """
+
+    def __init__(self, clock: Clock, listener: Callable[[ToolCall], None]) -> None:
+        self._clock = clock
+        self._listener = listener
+        self._open: dict[str, ToolCall] = {}
+        self._seen: set[str] = set()
+
+    @contextmanager
+    def call(self, tool: str, title: str) -> Iterator[OpenCall]:
+        """Track one call of an in-process tool; an exception makes it failed and goes on."""
+        id = self.started(tool, title)
+        call = OpenCall()
+        try:
+            yield call
+        except BaseException as error:
+            self.completed(id, error=str(error) or type(error).__name__)
+            raise
+        self.completed(id, result=call.result, details=call.details, changed=call.changed, error=call.error)
+
+    def started(self, tool: str, title: str = "", *, id: str | None = None) -> str:
+        """A tool began. Returns its id, a new one where the agent gave none."""
+        if id is None or id in self._seen:
+            id = str(len(self._seen) + 1)
+            while id in self._seen:
+                id += "'"
+        self._seen.add(id)
+        self._tell(ToolCall(id=id, tool=tool, title=title or tool, status="started", started_at=self._clock()))
+        return id
+
+    def completed(
+        self,
+        id: str,
+        *,
+        tool: str = "",
+        title: str = "",
+        result: str = "",
+        details: tuple[str, ...] = (),
+        changed: bool = True,
+        error: str | None = None,
+    ) -> None:
+        """A tool ended; `error` None means that it worked. A start that was never told is made up for here."""
+        begun = self._open.get(id)
+        if begun is None:
+            if id in self._seen:
+                return  # the same end told twice
+            begun = self._open[self.started(tool or "tool", title, id=id)]
+        self._tell(
+            replace(
+                begun,
+                title=title or begun.title,
+                status="completed" if error is None else "failed",
+                finished_at=self._clock(),
+                result=result,
+                details=details,
+                changed=changed,
+                error=error,
+            )
+        )
+
+    def abandon(self, reason: str) -> None:
+        """Whatever is still going on failed, because the run is over."""
+        for id in list(self._open):
+            self.completed(id, error=reason)
+
+    def _tell(self, call: ToolCall) -> None:
+        if call.status == "started":
+            self._open[call.id] = call
+        else:
+            del self._open[call.id]
+        self._listener(call)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """What a run hands to its agent.
+
+    `previous` is the newest run that ended before, None on the first; `log` takes text for the run's log.
+    The end of its time, and a request to stop, come as exceptions at any moment but inside `shield()`, which is
+    for starting and ending what must not be lost sight of.
+    """
+
+    run_id: str
+    started_at: datetime
+    tools: ToolCallTracker
+    previous: Run | None
+    log: Callable[[str], None]
+    shield: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+class Agent(Protocol):
+    """Something that does one round of work."""
+
+    @property
+    def name(self) -> str:
+        """The config's `agent.kind`, for the history."""
+
+    def run(self, context: RunContext) -> Report:
+        """Work once and say how it ended.
+
+        Raises:
+            AgentTimeoutError: it ran out of time; everything that it had started is gone.
+            GradentError: it could not work; the message is the run's error.
+        """
