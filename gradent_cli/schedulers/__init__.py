@@ -1,0 +1,1 @@
+"""What calls `gradent run` again and again: cron. Another scheduler is one more file beside it."""

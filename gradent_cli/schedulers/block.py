@@ -1,0 +1,178 @@
+"""gradent's block in a crontab: bytes in, bytes out; nothing is read or written here.
+
+    # >>> gradent /home/ada/.config/gradent/config.toml >>>
+    0 * * * * /home/ada/.venv/bin/python -P -m gradent_cli --config /home/ada/.config/gradent/config.toml run --quiet
+    # <<< gradent /home/ada/.config/gradent/config.toml <<<
+
+A marker is a whole line, byte for byte, that names the config file: every config has a block of its own, and a line
+that is indented, longer or of another config is not a marker but somebody's text. Bytes and not text, because a
+crontab may hold any bytes and all those outside the block must come back as they were.
+
+A new block is appended. When the last line before it had no end, one is added (a marker must start a line), and the
+begin marker says so in `_UNENDED`, so that removing the block takes that newline away too. Once something else follows
+the block the newline stays, for it then ends a line in the middle of the text; when what follows is another block of
+gradent, the note moves on to that one.
+"""
+
+import os
+import re
+import shlex
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradent_cli.errors import ConfigError, CrontabError
+
+_UNENDED = b" (no newline before this)"
+_MARKERS = (b"# >>> gradent ", b"# <<< gradent ")
+_NEXT_BLOCK = re.compile(
+    rb"# >>> gradent (?P<config>[^\n]+) >>>(?=\n(?:[^\n]*\n)*?# <<< gradent (?P=config) <<<(?:\n|\Z))"
+)
+_SCHEDULE = re.compile(rb"(?:[\w*,/-]+[ \t]+){4}[\w*,/-]+(?=[ \t]+/)")
+# The longest command that Debian's cron takes, in bytes; one more and it refuses the whole crontab (MAX_COMMAND in
+# https://sources.debian.org/src/cron/3.0pl1-162/cron.h/).
+_LONGEST_COMMAND = 998
+
+
+def begin(config: Path) -> bytes:
+    """The line that opens the block of this config, without its newline."""
+    return b"# >>> gradent " + os.fsencode(config) + b" >>>"
+
+
+def end(config: Path) -> bytes:
+    """The line that closes the block of this config, without its newline."""
+    return b"# <<< gradent " + os.fsencode(config) + b" <<<"
+
+
+def job_line(
+    expression: str, interpreter: Path, config: Path, arguments: tuple[str, ...] = ("run", "--quiet")
+) -> bytes:
+    """The line that makes cron call gradent; without its newline.
+
+    `-P` keeps the working directory, which is HOME in cron, off the import path: a person's own `random.py` must not
+    stand in for the standard library's (https://docs.python.org/3/using/cmdline.html#cmdoption-P).
+
+    Args:
+        interpreter: the absolute Python that has gradent.
+        config: the absolute config file.
+
+    Raises:
+        ConfigError: a path holds what a crontab line cannot, or the command is too long.
+    """
+    for what, path in (("Python interpreter", interpreter), ("config file", config)):
+        if reason := _unfit(str(path)):
+            raise ConfigError(
+                f"cannot put the {what} {str(path)!r} into a crontab: its path {reason}",
+                hint="move it to a path without such characters",
+            )
+    words = (str(interpreter), "-P", "-m", "gradent_cli", "--config", str(config), *arguments)
+    command = shlex.join(words).encode()
+    if len(command) > _LONGEST_COMMAND:
+        raise ConfigError(
+            f"cannot put the config file {config} into a crontab: the command would have {len(command)} bytes,"
+            f" and Debian's cron takes {_LONGEST_COMMAND}",
+            hint="move it to a shorter path",
+        )
+    return expression.encode() + b" " + command
+
+
+def _unfit(path: str) -> str | None:
+    if "%" in path:
+        return "has a '%', which cron turns into a line break"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+        return "has a line break, a control character or bytes that are not UTF-8"
+    return None
+
+
+def schedule(line: bytes) -> str | None:
+    """The five fields that a job line begins with; None when a person has made something else of it."""
+    found = _SCHEDULE.match(line)
+    return None if found is None else " ".join(found[0].decode().split())
+
+
+def reschedule(line: bytes, expression: str) -> bytes:
+    """A job line that has a `schedule`, with this one instead."""
+    return _SCHEDULE.sub(expression.encode(), line, count=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a block stands: `crontab[start:stop]`, its lines, and whether its begin marker says `_UNENDED`."""
+
+    start: int
+    stop: int
+    lines: tuple[bytes, ...]
+    unended: bool
+
+
+def _find(crontab: bytes, config: Path) -> _Place | None:
+    lines = crontab.split(b"\n")
+    opening, closing = (begin(config), begin(config) + _UNENDED), end(config)
+    begins = [number for number, line in enumerate(lines) if line in opening]
+    ends = [number for number, line in enumerate(lines) if line == closing]
+    if not begins and not ends:
+        return None
+    if len(begins) != 1 or len(ends) != 1 or begins[0] > ends[0]:
+        seen = sorted([(n, "begins") for n in begins] + [(n, "ends") for n in ends])
+        listed = ", ".join(f"line {number + 1} {what} it" for number, what in seen)
+        raise _damaged(config, f"is not whole ({listed})")
+    first, last = begins[0], ends[0]
+    inside = lines[first + 1 : last]
+    for number, line in enumerate(inside, first + 2):
+        if line.startswith(_MARKERS):
+            raise _damaged(config, f"holds a marker of another block in line {number}")
+    start = sum(len(line) + 1 for line in lines[:first])
+    stop = start + sum(len(line) + 1 for line in lines[first : last + 1])
+    return _Place(start, min(stop, len(crontab)), tuple(inside), unended=lines[first] == opening[1])
+
+
+def _damaged(config: Path, how: str) -> CrontabError:
+    return CrontabError(
+        f"the block of {config} in the crontab {how}; nothing was written",
+        hint="in `crontab -e`, delete gradent's lines of this config, then run `gradent install-cron`",
+    )
+
+
+def installed(crontab: bytes, config: Path) -> tuple[bytes, ...] | None:
+    """The lines between the markers of this config; None when it has no block.
+
+    Raises:
+        CrontabError: a marker is missing, doubled, out of order, or another block stands inside.
+    """
+    place = _find(crontab, config)
+    return None if place is None else place.lines
+
+
+def install(crontab: bytes, config: Path, lines: tuple[bytes, ...]) -> bytes:
+    """`crontab` with these lines as the block of this config: in place where there is one, else at the end.
+
+    Raises:
+        CrontabError: as `installed`.
+    """
+    place = _find(crontab, config)
+    if place is not None:
+        return crontab[: place.start] + _block(config, lines, unended=place.unended) + crontab[place.stop :]
+    unended = not crontab.endswith(b"\n") and crontab != b""
+    return crontab + (b"\n" if unended else b"") + _block(config, lines, unended=unended)
+
+
+def _block(config: Path, lines: tuple[bytes, ...], *, unended: bool) -> bytes:
+    opening = begin(config) + (_UNENDED if unended else b"")
+    return b"".join(line + b"\n" for line in (opening, *lines, end(config)))
+
+
+def uninstall(crontab: bytes, config: Path) -> bytes:
+    """`crontab` without the block of this config; the bytes that `install` was given, and what was added since.
+
+    Raises:
+        CrontabError: as `installed`.
+    """
+    place = _find(crontab, config)
+    if place is None:
+        return crontab
+    before, after = crontab[: place.start], crontab[place.stop :]
+    if place.unended and not after:
+        return before[:-1]
+    if place.unended and (following := _NEXT_BLOCK.match(after)):
+        return before + following[0] + _UNENDED + after[following.end() :]
+    return before + after
