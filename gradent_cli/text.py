@@ -2,10 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote, urlsplit
 
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# Control sequences, control strings (never over a line's end), and two-character escapes: ECMA-48, 5.4, 5.6 and 5.3.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 # Bidirectional controls can make a line read as something else (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
 _BIDI = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 CUT = "… (cut)"
@@ -47,21 +48,30 @@ class Redactor:
 
     Args:
         secrets: the secret values. Of a URL the path and query, and every segment or query value of eight
-            characters or more with a digit in it, count as secret by themselves: an error text may quote only those.
+            characters or more with a digit in it (or of 24 or more), and its password, count as secret by themselves:
+            an error text may quote only those.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        pieces: set[str] = set()
-        for secret in secrets:
-            if not secret:
-                continue
-            pieces.add(secret)
-            if "://" in secret:
-                url = urlsplit(secret)
-                inner = [*url.path.split("/"), *(value for _, value in parse_qsl(url.query)), url.password or ""]
-                pieces.update(piece for piece in (url.path, url.query) if len(piece) >= 8)
-                pieces.update(piece for piece in inner if len(piece) >= 8 and re.search(r"\d", piece))
+        pieces = {piece for secret in secrets for piece in (secret, *_telling_parts(secret)) if piece}
         self._pattern = re.compile("|".join(re.escape(p) for p in sorted(pieces, key=len, reverse=True)) or r"(?!)")
 
     def __call__(self, text: str) -> str:
         return self._pattern.sub("***", text)
+
+
+def _telling_parts(secret: str) -> Iterator[str]:
+    """What of a secret URL must not be shown, nothing of another secret."""
+    try:
+        url = urlsplit(secret)
+        password = url.password
+    except ValueError:
+        return
+    if not url.netloc:
+        return
+    yield password or ""
+    yield from (part for part in (url.path, url.query) if len(part) >= 8)
+    written = [*url.path.split("/"), *(pair.rpartition("=")[2] for pair in url.query.split("&"))]
+    for part in (*written, *map(unquote, written)):
+        if len(part) >= 24 or (len(part) >= 8 and re.search(r"\d", part)):
+            yield part

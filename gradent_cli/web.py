@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import httpx
 
 USER_AGENT = f"gradent/{__version__}"
+_making = threading.Lock()
+_BROKEN = "the server's answer is not valid HTTP or stopped half way"
 
 
 class WebError(Exception):
@@ -52,13 +54,13 @@ def request(
     Raises:
         WebError: no connection, no answer in time, a broken answer, or a URL that cannot be one.
     """
-    outcome: list[Answer | WebError] = []
+    outcome: list[Answer | BaseException] = []
     deadline = monotonic() + seconds
 
     def work() -> None:
         try:
             outcome.append(_attempt(method, url, json, headers, deadline, limit, follow=follow_redirects))
-        except WebError as error:
+        except BaseException as error:  # noqa: BLE001  raised below, in the thread that asked
             outcome.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
@@ -66,7 +68,7 @@ def request(
     thread.join(seconds)
     if not outcome:
         raise WebError(f"no complete answer within {seconds:g} seconds")
-    if isinstance(outcome[0], WebError):
+    if isinstance(outcome[0], BaseException):
         raise outcome[0]
     return outcome[0]
 
@@ -83,37 +85,65 @@ def _attempt(
 ) -> Answer:
     import httpx
 
-    body = bytearray()
+    client = _client()
     timeout = max(0.1, deadline - monotonic())
+    # No cause is chained: httpx's texts quote addresses and headers, and a traceback may end up in the log.
     try:
-        with _client().stream(
+        with client.stream(
             method, url, json=json, headers=headers, timeout=timeout, follow_redirects=follow
         ) as response:
-            for chunk in response.iter_bytes(65_536):
-                body += chunk
-                if len(body) > limit:
-                    break
-                if monotonic() > deadline:
-                    raise WebError("no complete answer in time")
-            cut = len(body) > limit
-            return Answer(status=response.status_code, headers=response.headers, body=bytes(body[:limit]), cut=cut)
+            body = _read(response, deadline, limit)
+            return Answer(
+                status=response.status_code, headers=response.headers, body=body[:limit], cut=len(body) > limit
+            )
     except httpx.HTTPError as error:
-        raise WebError(_reason(error)) from error
-    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise WebError("the address is not a usable URL") from error
+        raise WebError(_reason(error)) from None
+    except httpx.InvalidURL:
+        raise WebError("the address is not a usable URL") from None
+    except ValueError:
+        raise WebError("the address or a token has characters that HTTP cannot carry") from None
     except OSError as error:
-        raise WebError(f"the connection failed: {error.strerror or type(error).__name__}") from error
+        raise WebError(f"the connection failed: {error.strerror or type(error).__name__}") from None
+
+
+def _read(response: "httpx.Response", deadline: float, limit: int) -> bytes:
+    """The body, at most one byte more than `limit`.
+
+    Unpacked here and not by httpx, which unpacks whatever arrives at once: a few hundred bytes can become gigabytes.
+    """
+    import zlib
+
+    body = bytearray()
+    coding = response.headers.get("content-encoding", "identity").lower()
+    if coding not in ("identity", "gzip"):
+        raise WebError("the server's answer is packed in a way that was not asked for")
+    unpacker = zlib.decompressobj(wbits=31) if coding == "gzip" else None
+    for chunk in response.iter_raw():  # as it arrives: a chunk size would hold a drip back until it is full
+        try:
+            body += unpacker.decompress(chunk, limit + 1 - len(body)) if unpacker else chunk
+        except zlib.error:
+            raise WebError(_BROKEN) from None
+        if len(body) > limit:
+            return bytes(body[: limit + 1])
+        if monotonic() > deadline:
+            raise WebError("no complete answer in time")
+    if body and unpacker and not unpacker.eof:
+        raise WebError(_BROKEN)
+    return bytes(body)
 
 
 def _reason(error: "httpx.HTTPError") -> str:
     """What went wrong in words; httpx's own text may quote the URL, so only the cause's words are used."""
+    import ssl
+
     import httpx
 
     kinds = (
         (httpx.TimeoutException, "no answer in time"),
         (httpx.TooManyRedirects, "too many redirects"),
         (httpx.UnsupportedProtocol, "the address does not begin with http:// or https://"),
-        (httpx.RemoteProtocolError, "the server's answer is not valid HTTP or stopped half way"),
+        (httpx.LocalProtocolError, "the address or a token has characters that HTTP cannot carry"),
+        (httpx.RemoteProtocolError, _BROKEN),
     )
     for kind, reason in kinds:
         if isinstance(error, kind):
@@ -122,14 +152,31 @@ def _reason(error: "httpx.HTTPError") -> str:
     while cause is not None:
         if isinstance(cause, socket.gaierror):
             return "the server's name could not be found (is there a network?)"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the server's certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return "no secure connection could be made (does the server speak https?)"
         if isinstance(cause, OSError) and cause.strerror:
             return f"the connection failed: {cause.strerror.lower()}"
         cause = cause.__cause__ or cause.__context__
     return f"the connection failed ({type(error).__name__})"
 
 
-@cache
 def _client() -> "httpx.Client":
+    """The one client; two threads that both come first get the same."""
+    with _making:
+        return _make_client()
+
+
+@cache
+def _make_client() -> "httpx.Client":
     import httpx
 
-    return httpx.Client(headers={"User-Agent": USER_AGENT}, limits=httpx.Limits(max_connections=None))
+    try:
+        return httpx.Client(
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}, limits=httpx.Limits(max_connections=None)
+        )
+    except (httpx.InvalidURL, ValueError, ImportError, OSError):
+        raise WebError(
+            "the environment's network settings (HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE, ...) cannot be used"
+        ) from None

@@ -1,0 +1,156 @@
+"""Text from outside made harmless, cut to size, and free of secrets."""
+
+import unicodedata
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from gradent_cli.text import CUT, Redactor, clean, count, cut_bytes, cut_characters, one_line
+
+ANYTHING = st.text(st.characters(exclude_categories=()), max_size=200)
+WORDS = st.text(st.sampled_from("aé漢🎓👩‍🎓 \n"), max_size=200)
+
+
+@pytest.mark.parametrize(
+    ("dirty", "harmless"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;a new title\x07text", "text"),
+        ("\x1b]8;;https://bad.example\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1b]0;never closed\nthe next line", "\nthe next line"),
+        ("\x1b[2J\x1b[H\x1bcgone?", "gone?"),
+        ("a\r\nb\rc\td", "a\nb\nc\td"),
+        ("nul\x00 bell\x07 csi\x9b", "nul bell csi"),
+        ("\u202egpj.exe", "gpj.exe"),
+        ("half a pair \ud83d", "half a pair "),
+        ("Grüße 🎓 漢字", "Grüße 🎓 漢字"),
+    ],
+)
+def test_clean_leaves_only_what_can_be_read(dirty: str, harmless: str) -> None:
+    """Escapes, controls, direction overrides and broken characters go; letters, emoji, newlines and tabs stay."""
+    assert clean(dirty) == harmless
+
+
+@given(ANYTHING)
+def test_clean_text_is_always_harmless(text: str) -> None:
+    """Nothing that controls a terminal or cannot be encoded survives, and cleaning twice changes nothing."""
+    cleaned = clean(text)
+    cleaned.encode()
+    assert all(c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs") for c in cleaned)
+    assert clean(cleaned) == cleaned
+
+
+@given(ANYTHING, st.integers(1, 60))
+def test_one_line_is_one_short_line(text: str, limit: int) -> None:
+    """However long and broken, it ends as one line within the limit."""
+    line = one_line(text, limit)
+    assert len(line) <= limit
+    assert line.splitlines() in ([], [line])
+
+
+def test_one_line_folds_white_space() -> None:
+    """Newlines and runs of blanks become one blank."""
+    assert one_line("  Problem\n\tSet   6 ") == "Problem Set 6"
+
+
+@given(WORDS, st.integers(len(CUT.encode()), 120))
+def test_cut_bytes_keeps_its_limit(text: str, limit: int) -> None:
+    """Never a byte more, never half a character, the beginning kept, and a cut is always told."""
+    result = cut_bytes(text, limit)
+    assert len(result.encode()) <= limit
+    if len(text.encode()) <= limit:
+        assert result == text
+    else:
+        assert result.endswith(CUT)
+        assert text.startswith(result.removesuffix(CUT))
+
+
+@given(WORDS, st.integers(len(CUT), 120))
+def test_cut_characters_keeps_its_limit(text: str, limit: int) -> None:
+    """The same, in characters."""
+    result = cut_characters(text, limit)
+    assert len(result) <= limit
+    if len(text) <= limit:
+        assert result == text
+    else:
+        assert result.endswith(CUT)
+        assert text.startswith(result.removesuffix(CUT))
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "漢", "🎓"])
+def test_the_edge_itself_is_not_cut(letter: str) -> None:
+    """A text of exactly the limit stays whole; one byte less room cuts it."""
+    text = letter * 60
+    size = len(text.encode())
+    assert cut_bytes(text, size) == text
+    assert cut_bytes(text, size - 1).endswith(CUT)
+
+
+def test_a_joined_emoji_is_not_left_open() -> None:
+    """A joiner at the seam goes with what it would have joined."""
+    text = "👩\u200d🎓" * 20
+    assert "\u200d…" not in "".join(cut_bytes(text, limit) for limit in range(20, 120))
+
+
+def test_count_agrees_with_its_number() -> None:
+    """One session, two sessions, one study and two studies."""
+    assert [count(n, "session") for n in (0, 1, 2)] == ["0 sessions", "1 session", "2 sessions"]
+    assert count(2, "study", "studies") == "2 studies"
+
+
+@given(st.lists(st.text(min_size=1, max_size=30)), st.text(max_size=50), st.text(max_size=50))
+def test_no_secret_survives(secrets: list[str], before: str, after: str) -> None:
+    """Whatever the secrets are, none of them is in what comes out."""
+    assume(not any("*" in secret for secret in secrets))
+    redact = Redactor(secrets)
+    for secret in secrets:
+        assert not any(one in redact(before + secret + after) for one in secrets)
+
+
+FEED = "https://canvas.example.edu/feeds/calendars/user_kQ3vXw8ZpL1n.ics"
+MOODLE = "https://m.example.edu/calendar/export_execute.php?userid=7&authtoken=5f3c0a9e1b7d&preset_what=all"
+WEBHOOK = "https://discord.com/api/webhooks/123456789012345678/aBcDeFgHiJkLmNoPqRsTuVwXyZ-_aBcDeFgHiJ"
+
+
+@pytest.mark.parametrize(
+    ("secret", "told"),
+    [
+        (FEED, FEED),
+        (FEED, "/feeds/calendars/user_kQ3vXw8ZpL1n.ics"),
+        (FEED, "user_kQ3vXw8ZpL1n.ics"),
+        (MOODLE, "5f3c0a9e1b7d"),
+        (MOODLE, "userid=7&authtoken=5f3c0a9e1b7d&preset_what=all"),
+        (WEBHOOK, "aBcDeFgHiJkLmNoPqRsTuVwXyZ-_aBcDeFgHiJ"),
+        (WEBHOOK, "/api/v10/webhooks/123456789012345678/aBcDeFgHiJkLmNoPqRsTuVwXyZ-_aBcDeFgHiJ"),
+        ("https://me:pass@dav.example/cal", "pass"),
+        ("https://h.example/x?key=ab%2Fcd%2B123456", "ab/cd+123456"),
+        ("https://h.example/x?key=ab%2Fcd%2B123456", "ab%2Fcd%2B123456"),
+    ],
+)
+def test_the_telling_parts_of_an_address_are_secret_alone(secret: str, told: str) -> None:
+    """A library may quote the path, a token in it or its decoded form: none gets through."""
+    hidden = Redactor([secret])(f"error at {told}, sorry")
+    assert hidden.startswith("error at ")
+    assert hidden.endswith(", sorry")
+    for part in ("kQ3vXw8ZpL1n", "5f3c0a9e1b7d", "aBcDeFgHiJkLmNoPqRsTuVwXyZ", "pass", "cd+123456", "cd%2B123456"):
+        assert part not in hidden
+
+
+@pytest.mark.parametrize("secret", [FEED, MOODLE, WEBHOOK])
+def test_harmless_words_of_an_address_stay(secret: str) -> None:
+    """What everybody's address has in it may be said."""
+    said = "the calendars of canvas.example.edu and m.example.edu: feeds, calendar, webhooks, userid 7, preset_what"
+    assert Redactor([secret])(said) == said
+
+
+def test_a_secret_within_a_secret_leaves_no_rest() -> None:
+    """The longer one is taken out first, or its other half would stay."""
+    assert Redactor(["abc", "abcdef12"])("token abcdef12") == "token ***"
+
+
+def test_no_secrets_means_no_change() -> None:
+    """Without secrets, or with empty ones, text stays as it is; a secret that is a broken address is one whole."""
+    assert Redactor([])("as it is") == "as it is"
+    assert Redactor([""])("as it is") == "as it is"
+    assert Redactor(["http://[broken"])("at http://[broken here") == "at *** here"
