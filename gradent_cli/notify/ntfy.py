@@ -1,0 +1,104 @@
+"""ntfy: JSON to the server's root (https://docs.ntfy.sh/publish/#publish-as-json).
+
+Its limits and its errors' `code` are as measured on ntfy 2.11; the codes are listed in ntfy's `server/errors.go`.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from gradent_cli.errors import NotifyError
+from gradent_cli.notify import json_object, post_json
+from gradent_cli.records import Message
+from gradent_cli.text import cut_bytes, one_line
+
+if TYPE_CHECKING:
+    from gradent_cli.web import Answer
+
+TEXT_BYTES = 4095
+"""One byte more and ntfy makes the text an attachment."""
+BODY_BYTES = 8192
+TITLE_BYTES = 250
+
+_REASONS = {
+    400: "ntfy did not accept the message",
+    401: "ntfy refused the token",
+    403: "ntfy does not let gradent write to this topic",
+    404: "there is no ntfy server at this address",
+    413: "ntfy finds the message too large",
+    429: "ntfy wants fewer messages for a while",
+    40009: "ntfy does not accept this topic's name",
+    40010: "ntfy keeps this topic's name for itself",
+    42908: "this day's messages are used up on the ntfy server until midnight UTC",
+    42909: "ntfy has seen too many wrong tokens from this address",
+}
+_REMEDIES = {
+    401: "set another: gradent config set --ntfy-token -",
+    403: "set a token that may: gradent config set --ntfy-token -",
+    404: "set the right one: gradent config set --ntfy-server URL",
+    40009: "letters, digits, - and _ only, at most 64",
+    40010: "choose another one",
+}
+_PAUSES = {42901: 5.0, 42908: 3600.0}
+"""Seconds until another try makes sense, since ntfy names none: a visitor gets one request back every five."""
+
+
+class Ntfy:
+    """One topic on one server (scheme and host only). A topic is as good as a password, so it is never shown whole."""
+
+    name = "ntfy"
+
+    def __init__(self, topic: str, *, server: str = "https://ntfy.sh", token: str | None = None) -> None:
+        self._topic = topic
+        self._url = f"{server}/"
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    @property
+    def where(self) -> str:
+        """Scheme and host, and the first half of the topic, nine characters at most."""
+        url = urlsplit(self._url)
+        topic = self._topic[: min(9, len(self._topic) // 2)]
+        return f"{url.scheme}://{url.netloc.rpartition('@')[2]}, topic {topic}…"
+
+    def send(self, message: Message) -> None:
+        """Publish; `NotifyError` as in `Channel`."""
+        answer = post_json("ntfy", self._url, payload(self._topic, message), self._headers)
+        if answer.status != 200:
+            raise _refusal(answer)
+        if json_object(answer.body) is None:
+            raise NotifyError("something that is not ntfy answered in its place (is there a sign-in page?)")
+
+
+def payload(topic: str, message: Message) -> dict[str, Any]:
+    """The JSON of one message, with a text that ntfy neither refuses nor turns into an attachment."""
+    # ntfy shows an empty text as the word "triggered".
+    text = cut_bytes(message.text.strip() or message.title, TEXT_BYTES)
+    document = {
+        "topic": topic,
+        "title": cut_bytes(message.title, TITLE_BYTES, mark="…"),
+        "message": text,
+        "priority": message.priority,
+        "tags": list(message.tags),
+    }
+    excess = len(json.dumps(document, ensure_ascii=False).encode()) - BODY_BYTES
+    if excess > 0:
+        document["message"] = cut_bytes(text, len(text.encode()) - excess)
+    return document
+
+
+def _refusal(answer: "Answer") -> NotifyError:
+    said = json_object(answer.body) or {}
+    code = said.get("code")
+    if not isinstance(code, int) or not 10_000 <= code < 60_000:
+        code = answer.status
+    status = code if code < 1000 else code // 100
+    reason = _REASONS.get(code) or _REASONS.get(status)
+    if reason is None:
+        words = one_line(str(said.get("error", "")), 100)
+        reason = f"ntfy did not take the message: {words}" if words else "ntfy did not take the message"
+    return NotifyError(
+        f"{reason} ({code})",
+        hint=_REMEDIES.get(code) or _REMEDIES.get(status),
+        permanent=status in (400, 401, 403, 404, 413),
+        retry_after=_PAUSES.get(code),
+    )

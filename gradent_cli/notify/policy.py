@@ -1,0 +1,125 @@
+"""What there is to tell: records in, messages out.
+
+Titles, priorities and tags are the user's own; tags are ntfy's emoji names (https://docs.ntfy.sh/emojis/). A message's
+id comes from its run, event and tool, so that the same message sent again can be known as the same.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from hashlib import sha256
+
+from gradent_cli.durations import spell
+from gradent_cli.records import Event, Message, Run, ToolCall
+from gradent_cli.text import clean, cut_bytes, one_line
+
+_TOOLS = {
+    "check": ("🔄", "arrows_counterclockwise"),
+    "assess": ("📊", "bar_chart"),
+    "suggest": ("💡", "bulb"),
+    "schedule": ("📅", "date"),
+}
+_OTHER_TOOL = ("🔧", "wrench")
+_BODY_BYTES = 3500
+"""Of the text before its last line, so that no channel's limit cuts the last line off."""
+
+
+def started(run: Run) -> Message:
+    """The agent begins."""
+    if run.agent == "study":
+        text = "Checking for updates & planning study sessions..."
+    else:
+        text = f"The {run.agent} agent is at work."
+    return _message(run, "started", "🤖 Agent Started", text, 4, ("robot", "rocket"), run.started_at)
+
+
+def tool(run: Run, call: ToolCall) -> Message | None:
+    """A tool ended: a message of its own. None while it goes on, and when it found nothing that was not told before.
+
+    A failed tool always speaks, also in a run that then fails: the one says which part, the other that there is no
+    new plan, and whoever wants only one of them leaves `tool` or `failed` out of `notify.events`.
+    """
+    failed = call.status == "failed"
+    if call.status == "started" or not (failed or call.changed):
+        return None
+    icon, tag = _TOOLS.get(call.tool, _OTHER_TOOL)
+    lines = [call.result, *call.details]
+    if failed:
+        icon, tag, lines = "⚠️", "warning", [call.error or "It did not say why.", *lines]
+    title = f"{icon} {one_line(call.title, 120)}{' failed' if failed else ''}"
+    at = call.finished_at or call.started_at
+    return _message(run, "tool", title, _text(lines) or "Done.", 4 if failed else 3, (tag,), at, part=call.id)
+
+
+def completed(run: Run, lines: Sequence[str]) -> Message:
+    """The run succeeded: the real counts in `lines`, or its summary when there are none, and how long it took."""
+    seconds = run.duration_seconds or 0.0
+    took = f"Took {spell(timedelta(seconds=seconds)) if seconds >= 1 else 'less than a second'}."
+    text = _text(lines or (run.summary,), last=took)
+    return _message(
+        run, "completed", "✅ Agent Completed", text, 3, ("white_check_mark", "tada", "books"), run.finished_at
+    )
+
+
+def failed(run: Run, since: datetime | None, zone: tzinfo) -> Message:
+    """The run did not succeed, whatever the reason: what failed, since when, and the command that shows more.
+
+    `since` is when the first of an unbroken row of failed runs began, told in `zone`; None, or this run's own start,
+    when it is the first.
+    """
+    lines = [run.error or _unexplained(run)]
+    if since is not None and since < run.started_at:
+        lines.append(f"It has been failing since {since.astimezone(zone):%a %d %b %H:%M %Z}.")
+    text = _text(lines, last=f"More: gradent history {run.id}")
+    return _message(run, "failed", "❌ Agent Failed", text, 5, ("x", "warning"), run.finished_at)
+
+
+def test(at: datetime) -> Message:
+    """What `gradent notify test` sends."""
+    return Message(
+        id=_id("test", at.isoformat()),
+        event="completed",
+        title="🔔 Test",
+        text="gradent can reach you here.",
+        priority=3,
+        tags=("bell",),
+        created_at=at,
+    )
+
+
+def _unexplained(run: Run) -> str:
+    if run.status == "timeout":
+        return f"The agent ran out of time after {spell(timedelta(seconds=run.duration_seconds or 0.0))}."
+    return "The run was interrupted." if run.status == "interrupted" else "The agent did not say why."
+
+
+def _text(lines: Iterable[str], *, last: str = "") -> str:
+    """The lines that say something, harmless and cut to what every channel takes; `last` is never cut."""
+    body = "\n".join(line for line in (clean(line).strip() for line in lines) if line)
+    return "\n".join(part for part in (cut_bytes(body, _BODY_BYTES), last) if part)
+
+
+def _message(
+    run: Run,
+    event: Event,
+    title: str,
+    text: str,
+    priority: int,
+    tags: tuple[str, ...],
+    at: datetime | None,
+    *,
+    part: str = "",
+) -> Message:
+    return Message(
+        id=_id(run.id, event, part),
+        event=event,
+        title=title,
+        text=text,
+        priority=priority,
+        tags=tags,
+        created_at=at or run.started_at,
+        run_id=run.id,
+    )
+
+
+def _id(*parts: str) -> str:
+    return sha256("\0".join(parts).encode()).hexdigest()[:16]
