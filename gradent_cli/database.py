@@ -1,7 +1,8 @@
 """The one SQLite file in the state directory: how it is opened, and its schema.
 
 Which room owns which table: `history` has runs, tool_calls and deliveries; `agents.study.store` has sources,
-assignments, assessments, suggestions, sessions and shortfalls; `facts` is a small key-value table for what was seen last.
+assignments, assessments, suggestions, sessions and shortfalls; `facts` is a small key-value table for what was seen
+last.
 
 The journal stays SQLite's default (a rollback file): home directories of students are often on a network file
 system, where the write-ahead log does not work (https://www.sqlite.org/wal.html#overview). Transactions are short,
@@ -67,9 +68,7 @@ _MIGRATIONS: tuple[str, ...] = (
 
     CREATE TABLE sources (
         name         TEXT PRIMARY KEY,
-        last_good_at TEXT,
-        failed_since TEXT,
-        error        TEXT
+        last_good_at TEXT NOT NULL
     ) WITHOUT ROWID;
 
     CREATE TABLE assignments (

@@ -203,7 +203,8 @@ class Session:
     """Planned study time: [starts_at, ends_at).
 
     `ordinal` (from 1) stays with the session when it moves; `sequence` counts its changes, as RFC 5545 says.
-    `pinned` sessions are where the student wants them and are never moved.
+    `pinned` sessions are where the student wants them and are never moved. `changed_at` is when it was last given
+    other times or another title; None for one that was not saved yet.
     """
 
     assignment_id: str
@@ -213,6 +214,7 @@ class Session:
     ends_at: datetime
     pinned: bool = False
     sequence: int = 0
+    changed_at: datetime | None = None
 
     @property
     def id(self) -> str:

@@ -1,0 +1,363 @@
+"""The built-in agent: it reads the student's assignments, judges the work, and plans it into their free time.
+
+check -> assess -> suggest -> schedule, each a tool of its own. Only *check* looks at the outside world; the rest works
+on what it brought and on what the store remembers. Everything happens at one moment, the run's start.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gradent_cli.agents import RunContext
+from gradent_cli.agents.study import plan_ics, words
+from gradent_cli.agents.study.assess import assess, risk
+from gradent_cli.agents.study.free import Budget, Day, days, quarter_down
+from gradent_cli.agents.study.schedule import Rules, remaining_hours, schedule
+from gradent_cli.agents.study.store import Changes, PlanChanges, Store
+from gradent_cli.agents.study.suggest import suggest
+from gradent_cli.errors import ConfigError, SourceError, StateError
+from gradent_cli.files import write_atomic
+from gradent_cli.records import Assessment, Assignment, Busy, Plan, Report, Session, Suggestion
+from gradent_cli.text import count
+
+if TYPE_CHECKING:
+    from gradent_cli.agents.study.calendars import Calendar
+    from gradent_cli.agents.study.sources import Source
+
+KEEP_PAST = timedelta(days=30)
+"""Sessions that are over stay in the calendar file for so long."""
+
+_DETAILS = 12
+
+Work = Sequence[tuple[Assignment, Assessment]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What *check* brought: `errors` are sentences for people; `busy` is None when a calendar could not be read."""
+
+    open: tuple[Assignment, ...]
+    assessments: dict[str, Assessment]
+    busy: tuple[Busy, ...] | None
+    errors: tuple[str, ...]
+    moved: tuple[str, ...]
+    changed: bool
+
+
+class StudyAgent:
+    """Plans study time from assignment sources and busy calendars.
+
+    Args:
+        sources: where assignments come from; their names are unique.
+        calendars: whose events block time.
+        plan_path: the calendar file to keep up to date; None writes none.
+    """
+
+    name = "study"
+
+    def __init__(
+        self,
+        *,
+        sources: "Sequence[Source]",
+        calendars: "Sequence[Calendar]",
+        store: Store,
+        rules: Rules,
+        zone: tzinfo,
+        plan_path: Path | None,
+    ) -> None:
+        self._sources = sources
+        self._calendars = calendars
+        self._store = store
+        self._rules = rules
+        self._zone = zone
+        self._plan_path = plan_path
+
+    def run(self, context: RunContext) -> Report:
+        """Check, assess, suggest and schedule once.
+
+        A source or calendar that fails makes the run fail, but only after everything that can be done without it.
+
+        Raises:
+            ConfigError: there is no source.
+            StateError: the store or the calendar file cannot be written.
+        """
+        if not self._sources:
+            raise ConfigError("no source of assignments is configured", hint="gradent config set --source URL")
+        now = context.started_at
+        seen = self._check(context)
+        sessions = self._store.sessions()
+        end = now + timedelta(days=self._rules.horizon_days)
+        free = days(self._rules.hours, busy=seen.busy or (), start=now, end=end, zone=self._zone)
+        work, assessed = self._assess(context, seen, sessions, free)
+        plan = None
+        if seen.busy is not None:
+            plan = schedule(work, busy=seen.busy, sessions=sessions, rules=self._rules, now=now, zone=self._zone)
+        suggestions = self._suggest(context, work, plan, free)
+        planned = self._schedule(context, work, plan) if self._rules.auto_schedule else PlanChanges()
+        return _report(seen, assessed, suggestions, planned, plan if self._rules.auto_schedule else None)
+
+    def _check(self, context: RunContext) -> _Seen:
+        now = context.started_at
+        with context.tools.call("check", "Check assignments") as call:
+            read, errors, warnings = self._read(now)
+            changes = self._store.sync(read, now=now)
+            busy, calendar_errors, calendar_warnings = self._busy(now)
+            errors += calendar_errors
+            warnings += calendar_warnings
+            for line in (*errors, *warnings):
+                context.log(line)
+
+            statuses = [(each, each.status(now)) for each in self._store.known({each.name for each in self._sources})]
+            work = [each for each, status in statuses if status in ("open", "overdue")]
+            overdue = sum(status == "overdue" for _, status in statuses)
+            changes = _still_work(changes, {each.assignment.id for each in work})
+            moved = tuple(self._move(before, after) for before, after in changes.moved)
+            changed = any((changes.new, changes.moved, changes.edited, changes.done))
+            call.done(
+                f"{count(len(work), 'open assignment')} from {_sources_in_words(len(read), len(self._sources))}: "
+                f"{_changes_in_words(changes, moved, overdue)}",
+                details=_first(self._change_lines(changes, moved)) + _first(warnings),
+                changed=changed,
+            )
+            if errors:
+                call.failed("; ".join(errors))
+        return _Seen(
+            open=tuple(each.assignment for each in work),
+            assessments={each.assignment.id: each.assessment for each in work if each.assessment},
+            busy=busy,
+            errors=tuple(errors),
+            moved=moved,
+            changed=changed,
+        )
+
+    def _read(self, now: datetime) -> tuple[dict[str, tuple[Assignment, ...]], list[str], list[str]]:
+        """Assignments by the name of their source (without those that failed), errors and warnings."""
+        read: dict[str, tuple[Assignment, ...]] = {}
+        errors: list[str] = []
+        warnings: list[str] = []
+        for source in self._sources:
+            try:
+                harvest = source.read(now=now, zone=self._zone)
+            except SourceError as error:
+                errors.append(f"{error.message}; {self._instead(source.name)}")
+            else:
+                read[source.name] = harvest.assignments
+                warnings += harvest.warnings
+        return read, errors, warnings
+
+    def _busy(self, now: datetime) -> tuple[tuple[Busy, ...] | None, list[str], list[str]]:
+        """Taken time within the horizon (None when any calendar failed), errors and warnings.
+
+        Without one of the calendars a session could land on an event, so then the plan stays as it was.
+        """
+        busy: list[Busy] = []
+        errors: list[str] = []
+        warnings: list[str] = []
+        end = now + timedelta(days=self._rules.horizon_days)
+        for calendar in self._calendars:
+            try:
+                time = calendar.busy(start=now, end=end, zone=self._zone)
+            except SourceError as error:
+                errors.append(f"{error.message}; the plan stays as it was")
+            else:
+                busy += time.busy
+                warnings += time.warnings
+        return (None if errors else tuple(busy)), errors, warnings
+
+    def _instead(self, source: str) -> str:
+        last = self._store.last_good_at(source)
+        if last is None:
+            return "it has never been read"
+        return f"planned with what it gave on {words.when(last, self._zone)}"
+
+    def _move(self, before: Assignment, after: Assignment) -> str:
+        was, becomes = (
+            words.when(each.due_at, self._zone) if each.due_at else "no due date" for each in (before, after)
+        )
+        return f"{words.name(after)} from {was} to {becomes}"
+
+    def _change_lines(self, changes: Changes, moved: Iterable[str]) -> Iterator[str]:
+        yield from (f"New due date: {move}" for move in moved)
+        yield from (f"New: {self._titled(each)}" for each in changes.new)
+        yield from (f"Changed: {self._titled(each)}" for each in changes.edited)
+        yield from (f"Done: {words.session_title(each)}" for each in changes.done)
+
+    def _titled(self, assignment: Assignment) -> str:
+        due = f", due {words.when(assignment.due_at, self._zone)}" if assignment.due_at else ", no due date"
+        return words.session_title(assignment) + due
+
+    def _assess(
+        self, context: RunContext, seen: _Seen, sessions: Iterable[Session], free: Sequence[Day]
+    ) -> tuple[Work, int]:
+        """Everything that is still work with its assessment, and how many of those are new."""
+        now = context.started_at
+        with context.tools.call("assess", "Assess assignments") as call:
+            budget = Budget(free, self._rules.per_day)
+            planned: dict[str, list[Session]] = {}
+            for session in sessions:
+                planned.setdefault(session.assignment_id, []).append(session)
+            work: list[tuple[Assignment, Assessment]] = []
+            new: list[tuple[Assignment, Assessment]] = []
+            refreshed: list[Assessment] = []
+            for assignment in seen.open:
+                hours = budget.before(quarter_down(assignment.due_at)) / 60 if assignment.due_at else None
+                old = seen.assessments.get(assignment.id)
+                if old is None or old.fingerprint != assignment.fingerprint:
+                    assessment = assess(assignment, now=now, free_hours=hours, previous=old)
+                    new.append((assignment, assessment))
+                else:
+                    left = remaining_hours(old, planned.get(assignment.id, ()), now) or 0.0
+                    assessment = replace(old, risk=risk(assignment, left, now=now, free_hours=hours))
+                    if assessment != old:
+                        refreshed.append(assessment)
+                work.append((assignment, assessment))
+            self._store.save_assessments([*(assessment for _, assessment in new), *refreshed])
+            call.done(
+                f"Assessed {count(len(new), 'assignment')}" if new else "Nothing new to assess",
+                details=_first(_estimate(*each) for each in new),
+                changed=bool(new),
+            )
+        return work, len(new)
+
+    def _suggest(
+        self, context: RunContext, work: Work, plan: Plan | None, free: Sequence[Day]
+    ) -> tuple[Suggestion, ...]:
+        now = context.started_at
+        with context.tools.call("suggest", "Suggest") as call:
+            new = self._store.tell(suggest(work, plan=plan, free=free, now=now, zone=self._zone), now=now)
+            call.done(
+                f"Generated {count(len(new), 'study suggestion')}" if new else "No new suggestions",
+                details=tuple(f"{each.title}. {each.text}" for each in new),
+                changed=bool(new),
+            )
+        return new
+
+    def _schedule(self, context: RunContext, work: Work, plan: Plan | None) -> PlanChanges:
+        now = context.started_at
+        with context.tools.call("schedule", "Schedule sessions") as call:
+            if plan is None:
+                call.failed("a calendar could not be read, so the plan stays as it was")
+                return PlanChanges()
+            changes = self._store.save_plan(plan, now=now)
+            self._write(now)
+            names = {assignment.id: words.name(assignment) for assignment, _ in work}
+            call.done(
+                ", ".join([*_plan_counts(changes), *_short_in_words(plan)]) or "Every session stays as it was",
+                details=_first(
+                    (
+                        *(self._timed(each) for each in changes.new),
+                        *(f"Moved: {self._timed(each)}" for each in changes.moved),
+                        *(f"Removed: {self._timed(each)}" for each in changes.removed),
+                    )
+                )
+                + _first(
+                    f"{names[each.assignment_id]}: {words.length(each.minutes)} does not fit. {each.remedy}"
+                    for each in plan.short
+                ),
+                changed=any((changes.new, changes.moved, changes.removed)),
+            )
+        return changes
+
+    def _timed(self, session: Session) -> str:
+        ends = f"{session.ends_at.astimezone(self._zone):%H:%M}"
+        return f"{words.when(session.starts_at, self._zone)}-{ends} {session.title}"
+
+    def _write(self, now: datetime) -> None:
+        """Bring the calendar file up to date; one that says the same already is not touched."""
+        if self._plan_path is None:
+            return
+        content = plan_ics.render(each for each in self._store.sessions() if each.ends_at > now - KEEP_PAST)
+        try:
+            current = self._plan_path.read_bytes() if self._plan_path.exists() else None
+        except OSError as error:
+            raise StateError(f"cannot read {self._plan_path}: {error.strerror or error}") from error
+        if current != content:
+            write_atomic(self._plan_path, content)
+
+
+def _still_work(changes: Changes, open: set[str]) -> Changes:
+    """Without what is of no interest any more: a feed also brings years of old events."""
+    return Changes(
+        new=tuple(each for each in changes.new if each.id in open),
+        moved=tuple(pair for pair in changes.moved if pair[1].id in open),
+        edited=tuple(each for each in changes.edited if each.id in open),
+        done=changes.done,
+    )
+
+
+def _sources_in_words(read: int, configured: int) -> str:
+    return count(read, "source") if read == configured else f"{read} of {count(configured, 'source')}"
+
+
+def _changes_in_words(changes: Changes, moved: Sequence[str], overdue: int) -> str:
+    parts = []
+    if changes.new:
+        parts.append(f"{len(changes.new)} new")
+    if moved:
+        more = f" and {len(moved) - 1} more" if len(moved) > 1 else ""
+        parts.append(f"{len(moved)} moved ({moved[0]}{more})")
+    if changes.edited:
+        parts.append(f"{len(changes.edited)} changed")
+    if changes.done:
+        parts.append(f"{len(changes.done)} done")
+    parts = parts or ["nothing new"]
+    if overdue:
+        parts.append(f"{overdue} overdue")
+    return ", ".join(parts)
+
+
+def _estimate(assignment: Assignment, assessment: Assessment) -> str:
+    low, likely, high = (
+        words.number(hours)
+        for hours in (assessment.effort_low_hours, assessment.effort_likely_hours, assessment.effort_high_hours)
+    )
+    return (
+        f"{words.name(assignment)}: {low}-{high} h, likely {likely} "
+        f"(difficulty {assessment.difficulty}/5, risk {assessment.risk}/100)"
+    )
+
+
+def _plan_counts(changes: PlanChanges) -> list[str]:
+    counts = (("Scheduled", changes.new), ("Moved", changes.moved), ("Removed", changes.removed))
+    return [f"{verb} {count(len(sessions), 'session')}" for verb, sessions in counts if sessions]
+
+
+def _short_in_words(plan: Plan | None) -> list[str]:
+    minutes = sum(short.minutes for short in plan.short) if plan else 0
+    return [f"{words.length(minutes)} of work does not fit before its due date"] if minutes else []
+
+
+def _first(lines: Iterable[str]) -> tuple[str, ...]:
+    """As many lines as a notification can take, and how many more there are."""
+    lines = tuple(lines)
+    return lines if len(lines) <= _DETAILS else (*lines[: _DETAILS - 1], f"and {len(lines) - _DETAILS + 1} more")
+
+
+def _report(
+    seen: _Seen, assessed: int, suggestions: Sequence[Suggestion], planned: PlanChanges, plan: Plan | None
+) -> Report:
+    """What the run says about itself. It is all caught up only when everything could be read."""
+    did = [f"Assessed {count(assessed, 'assignment')}"] if assessed else []
+    if suggestions:
+        did.append(f"Generated {count(len(suggestions), 'study suggestion')}")
+    did += _plan_counts(planned)
+    short = _short_in_words(plan)
+    changed = seen.changed or bool(did)
+    if did:
+        summary = ", ".join([did[0], *(each[0].lower() + each[1:] for each in did[1:])])
+    elif changed:
+        summary = "Noted what changed; the plan stays as it was"
+    elif seen.errors:
+        summary = "Nothing new in what could be read"
+    elif short:
+        summary = f"Nothing new since the last run; still, {short[0]}"
+    else:
+        summary = "All caught up: nothing new since the last run"
+    return Report(
+        summary=summary,
+        lines=(*(f"New due date: {move}" for move in seen.moved), *did, *short) if changed else (),
+        changed=changed,
+        error="; ".join(seen.errors) or None,
+    )

@@ -1,0 +1,314 @@
+"""What the study agent remembers: assignments, assessments, what was suggested, and the plan.
+
+Every method that writes is one transaction. Nothing is ever deleted that a student could miss: an assignment that
+vanished from its source stays, with the moment it was last seen.
+"""
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from gradent_cli.database import to_moment, to_text, transaction
+from gradent_cli.records import Assessment, Assignment, Milestone, Plan, Session, Shortfall, Suggestion
+
+FORGET_AFTER = timedelta(days=7)
+"""A suggestion that has not been true for so long is told again when it comes true again."""
+
+Status = Literal["open", "overdue", "past", "done"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """An assignment as it was last seen. `vanished` means that its source, when last read well, no longer had it."""
+
+    assignment: Assignment
+    assessment: Assessment | None
+    first_seen_at: datetime
+    last_seen_at: datetime
+    vanished: bool
+
+    def status(self, now: datetime) -> Status:
+        """`open`, `overdue`, `past` or `done`; only the first two are still work.
+
+        Past its due date, work is overdue only when its source could say that it is done, and says that it is not.
+        A calendar feed cannot: its old events are `past`, or every essay handed in since September would be planned
+        again. So is what has vanished from its source.
+        """
+        if self.assignment.done:
+            return "done"
+        if self.assignment.due_at is None or self.assignment.due_at > now:
+            return "open"
+        return "overdue" if self.assignment.done is False and not self.vanished else "past"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a look at the sources brought. `moved` are pairs (before, after) whose due date differs."""
+
+    new: tuple[Assignment, ...] = ()
+    moved: tuple[tuple[Assignment, Assignment], ...] = ()
+    edited: tuple[Assignment, ...] = ()
+    done: tuple[Assignment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanChanges:
+    """How the plan that was saved differs from the one before."""
+
+    new: tuple[Session, ...] = ()
+    moved: tuple[Session, ...] = ()
+    removed: tuple[Session, ...] = ()
+
+
+class Store:
+    """The study agent's tables.
+
+    Args:
+        connection: from `database.open_database`; the caller closes it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    # Assignments
+
+    def sync(self, read: Mapping[str, Collection[Assignment]], *, now: datetime) -> Changes:
+        """Take over what the sources gave, by source name; one that failed is not among them and keeps what it has.
+
+        An assignment that its source no longer gives stays as it was.
+        """
+        new: list[Assignment] = []
+        moved: list[tuple[Assignment, Assignment]] = []
+        edited: list[Assignment] = []
+        done: list[Assignment] = []
+        seen = {assignment.id: assignment for assignments in read.values() for assignment in assignments}
+        with transaction(self._connection):
+            before = {row["id"]: _assignment(row) for row in self._connection.execute("SELECT * FROM assignments")}
+            for id, assignment in seen.items():
+                old = before.get(id)
+                if old is None:
+                    new.append(assignment)
+                elif assignment.done and not old.done:
+                    done.append(assignment)
+                elif assignment.due_at != old.due_at:
+                    moved.append((old, assignment))
+                elif assignment != old:
+                    edited.append(assignment)
+            self._connection.executemany(
+                """
+                INSERT INTO assignments (id, source, key, title, course, due_at, description, url, points, weight,
+                                         effort_hours, done, first_seen_at, last_seen_at)
+                VALUES (:id, :source, :key, :title, :course, :due_at, :description, :url, :points, :weight,
+                        :effort_hours, :done, :now, :now)
+                ON CONFLICT (id) DO UPDATE SET
+                    title = excluded.title, course = excluded.course, due_at = excluded.due_at,
+                    description = excluded.description, url = excluded.url, points = excluded.points,
+                    weight = excluded.weight, effort_hours = excluded.effort_hours, done = excluded.done,
+                    last_seen_at = excluded.last_seen_at
+                """,
+                (
+                    asdict(assignment) | {"id": id, "due_at": to_text(assignment.due_at), "now": to_text(now)}
+                    for id, assignment in seen.items()
+                ),
+            )
+            self._connection.executemany(
+                """
+                INSERT INTO sources (name, last_good_at) VALUES (?, ?)
+                ON CONFLICT (name) DO UPDATE SET last_good_at = excluded.last_good_at
+                """,
+                ((name, to_text(now)) for name in read),
+            )
+        return Changes(new=tuple(new), moved=tuple(moved), edited=tuple(edited), done=tuple(done))
+
+    def last_good_at(self, source: str) -> datetime | None:
+        """When the source was last read well; None if never."""
+        row = self._connection.execute("SELECT last_good_at FROM sources WHERE name = ?", (source,)).fetchone()
+        return to_moment(row["last_good_at"]) if row else None
+
+    def known(self, sources: Collection[str] | None = None) -> tuple[Known, ...]:
+        """Every assignment with its newest assessment, by due date; those without one come last.
+
+        Args:
+            sources: only those of the sources with these names.
+        """
+        rows = self._connection.execute(
+            """
+            SELECT assignments.*, sources.last_good_at, (
+                SELECT document FROM assessments WHERE assignment_id = assignments.id ORDER BY version DESC LIMIT 1
+            ) AS assessment
+            FROM assignments LEFT JOIN sources ON sources.name = assignments.source
+            ORDER BY assignments.due_at IS NULL, assignments.due_at, assignments.id
+            """
+        )
+        return tuple(_known(row) for row in rows if sources is None or row["source"] in sources)
+
+    def assignments(self) -> tuple[Assignment, ...]:
+        """Every assignment, by due date."""
+        return tuple(known.assignment for known in self.known())
+
+    # Assessments
+
+    def save_assessments(self, assessments: Iterable[Assessment]) -> None:
+        """Save new versions, or overwrite the version that each one names."""
+        with transaction(self._connection):
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO assessments (assignment_id, version, document) VALUES (?, ?, ?)",
+                ((each.assignment_id, each.version, _assessment_document(each)) for each in assessments),
+            )
+
+    def assessments(self, assignment_id: str) -> tuple[Assessment, ...]:
+        """Every version, the oldest first."""
+        rows = self._connection.execute(
+            "SELECT document FROM assessments WHERE assignment_id = ? ORDER BY version", (assignment_id,)
+        )
+        return tuple(_assessment(row["document"]) for row in rows)
+
+    # Suggestions
+
+    def tell(self, suggestions: Iterable[Suggestion], *, now: datetime) -> tuple[Suggestion, ...]:
+        """Of what is true now, give what was not told before, and remember all of it as told."""
+        new: list[Suggestion] = []
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM suggestions WHERE last_true_at < ?", (to_text(now - FORGET_AFTER),))
+            told = {row["key"] for row in self._connection.execute("SELECT key FROM suggestions")}
+            for suggestion in suggestions:
+                if suggestion.key not in told:
+                    new.append(suggestion)
+                self._connection.execute(
+                    """
+                    INSERT INTO suggestions (key, document, first_told_at, last_true_at) VALUES (?, ?, ?, ?)
+                    ON CONFLICT (key) DO UPDATE SET document = excluded.document, last_true_at = excluded.last_true_at
+                    """,
+                    (suggestion.key, json.dumps(asdict(suggestion), ensure_ascii=False), to_text(now), to_text(now)),
+                )
+        return tuple(new)
+
+    # The plan
+
+    def sessions(self) -> tuple[Session, ...]:
+        """Every session, past and to come, in order of time."""
+        rows = self._connection.execute(
+            "SELECT * FROM sessions WHERE NOT cancelled ORDER BY starts_at, assignment_id, ordinal"
+        )
+        return tuple(_session(row) for row in rows)
+
+    def plan(self, *, now: datetime) -> Plan:
+        """The plan as it was last saved: sessions that are not over yet, and what does not fit."""
+        rows = self._connection.execute("SELECT assignment_id, minutes, remedy FROM shortfalls ORDER BY assignment_id")
+        return Plan(
+            sessions=tuple(session for session in self.sessions() if session.ends_at > now),
+            short=tuple(Shortfall(**row) for row in rows),
+        )
+
+    def save_plan(self, plan: Plan, *, now: datetime) -> PlanChanges:
+        """Make `plan` the plan. Sessions that are over stay as they are; others that are not in it are cancelled.
+
+        A session that is changed, or comes back, gets its next sequence number (RFC 5545 3.8.7.4) and a new
+        `changed_at`; one that is not keeps both. The plan's own `sequence` and `changed_at` do not count.
+        """
+        new: list[Session] = []
+        moved: list[Session] = []
+        with transaction(self._connection):
+            rows = self._connection.execute(
+                "SELECT * FROM sessions WHERE ends_at > ? AND NOT cancelled", (to_text(now),)
+            )
+            before = {session.id: session for session in map(_session, rows)}
+            for session in plan.sessions:
+                old = before.pop(session.id, None)
+                if old is None:
+                    new.append(session)
+                elif _shown(old) != _shown(session):
+                    moved.append(session)
+                else:
+                    continue
+                self._connection.execute(
+                    """
+                    INSERT INTO sessions (assignment_id, ordinal, title, starts_at, ends_at, pinned, changed_at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?)
+                    ON CONFLICT (assignment_id, ordinal) DO UPDATE SET
+                        title = excluded.title, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+                        pinned = excluded.pinned, changed_at = excluded.changed_at,
+                        sequence = sequence + 1, cancelled = 0
+                    """,
+                    (
+                        session.assignment_id,
+                        session.ordinal,
+                        session.title,
+                        to_text(session.starts_at),
+                        to_text(session.ends_at),
+                        session.pinned,
+                        to_text(now),
+                    ),
+                )
+            self._connection.executemany(
+                "UPDATE sessions SET cancelled = 1, changed_at = ? WHERE assignment_id = ? AND ordinal = ?",
+                ((to_text(now), session.assignment_id, session.ordinal) for session in before.values()),
+            )
+            self._connection.execute("DELETE FROM shortfalls")
+            self._connection.executemany(
+                "INSERT INTO shortfalls (assignment_id, minutes, remedy) VALUES (?, ?, ?)",
+                ((short.assignment_id, short.minutes, short.remedy) for short in plan.short),
+            )
+        return PlanChanges(new=tuple(new), moved=tuple(moved), removed=tuple(before.values()))
+
+
+def _shown(session: Session) -> tuple[object, ...]:
+    return session.title, session.starts_at, session.ends_at, session.pinned
+
+
+def _moment(text: str) -> datetime:
+    """A moment from a column that is never NULL."""
+    return datetime.fromisoformat(text)
+
+
+def _assignment(row: sqlite3.Row) -> Assignment:
+    return Assignment(
+        source=row["source"],
+        key=row["key"],
+        title=row["title"],
+        due_at=to_moment(row["due_at"]),
+        course=row["course"],
+        description=row["description"],
+        url=row["url"],
+        points=row["points"],
+        weight=row["weight"],
+        effort_hours=row["effort_hours"],
+        done=None if row["done"] is None else bool(row["done"]),
+    )
+
+
+def _known(row: sqlite3.Row) -> Known:
+    return Known(
+        assignment=_assignment(row),
+        assessment=_assessment(row["assessment"]) if row["assessment"] else None,
+        first_seen_at=_moment(row["first_seen_at"]),
+        last_seen_at=_moment(row["last_seen_at"]),
+        vanished=row["last_good_at"] is not None and row["last_seen_at"] < row["last_good_at"],
+    )
+
+
+def _session(row: sqlite3.Row) -> Session:
+    return Session(
+        assignment_id=row["assignment_id"],
+        ordinal=row["ordinal"],
+        title=row["title"],
+        starts_at=_moment(row["starts_at"]),
+        ends_at=_moment(row["ends_at"]),
+        pinned=bool(row["pinned"]),
+        sequence=row["sequence"],
+        changed_at=_moment(row["changed_at"]),
+    )
+
+
+def _assessment_document(assessment: Assessment) -> str:
+    return json.dumps(asdict(assessment) | {"assessed_at": to_text(assessment.assessed_at)}, ensure_ascii=False)
+
+
+def _assessment(document: str) -> Assessment:
+    fields = json.loads(document)
+    fields["assessed_at"] = _moment(fields["assessed_at"])
+    fields["milestones"] = tuple(Milestone(**milestone) for milestone in fields["milestones"])
+    return Assessment(**fields)

@@ -1,0 +1,407 @@
+"""The study agent on real files and a real database: what a run does, and what the next one leaves alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from icalendar import Calendar
+
+from gradent_cli.agents import RunContext, ToolCallTracker
+from gradent_cli.agents.study import StudyAgent
+from gradent_cli.agents.study.calendars import open_calendar
+from gradent_cli.agents.study.schedule import Rules
+from gradent_cli.agents.study.sources import open_source
+from gradent_cli.agents.study.store import Store
+from gradent_cli.database import open_database
+from gradent_cli.errors import ConfigError, StateError
+from gradent_cli.records import Report, ToolCall
+
+NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)  # a Monday
+ZONE = ZoneInfo("Europe/Berlin")
+
+ESSAY = """
+[[assignment]]
+id = "essay"
+title = "Essay 1"
+course = "WRIT 101"
+due = 2026-12-04T23:59:00+01:00
+"""
+QUIZ = """
+[[assignment]]
+id = "quiz"
+title = "Quiz 3"
+due = 2026-11-25T12:00:00+01:00
+done = false
+"""
+EVENT = """BEGIN:VEVENT
+UID:{uid}
+DTSTAMP:20261101T000000Z
+DTSTART:{start}
+DTEND:{end}
+SUMMARY:{summary}
+END:VEVENT
+"""
+
+
+def feed(*events: tuple[str, str, str, str]) -> str:
+    inner = "".join(EVENT.format(uid=u, summary=s, start=b, end=e) for u, s, b, e in events)
+    return f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//test//EN\n{inner}END:VCALENDAR\n".replace("\n", "\r\n")
+
+
+@dataclass
+class Desk:
+    """A student's desk: files that can be edited, and an agent that can be run over them."""
+
+    folder: Path
+    store: Store
+    rules: Rules = field(default_factory=Rules)
+    lists: tuple[str, ...] = ("list.toml",)
+    busy: tuple[str, ...] = ()
+    calls: dict[str, ToolCall] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def plan(self) -> Path:
+        return self.folder / "plan.ics"
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+
+    def run(self, now: datetime = NOW) -> Report:
+        agent = StudyAgent(
+            sources=[
+                open_source(Path(name).suffix[1:], name=Path(name).stem, url=None, path=self.folder / name)
+                for name in self.lists
+            ],
+            calendars=[
+                open_calendar("ics", name=Path(name).stem, url=None, path=self.folder / name) for name in self.busy
+            ],
+            store=self.store,
+            rules=self.rules,
+            zone=ZONE,
+            plan_path=self.plan,
+        )
+        self.calls = {}
+        tracker = ToolCallTracker(lambda: now, lambda call: self.calls.update({call.tool: call}))
+        return agent.run(
+            RunContext(
+                run_id="1",
+                started_at=now,
+                tools=tracker,
+                previous=None,
+                log=self.log.append,
+            )
+        )
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    connection = open_database(tmp_path / "gradent.db")
+    yield Desk(folder, Store(connection))
+    connection.close()
+
+
+def test_first_run(desk):
+    """A run reads, assesses, suggests and schedules; each tool says what it did, in the student's own time."""
+    desk.write("list.toml", ESSAY + QUIZ)
+    report = desk.run()
+    assert report == Report(
+        summary="Assessed 2 assignments, generated 1 study suggestion, scheduled 5 sessions",
+        lines=("Assessed 2 assignments", "Generated 1 study suggestion", "Scheduled 5 sessions"),
+    )
+    assert list(desk.calls) == ["check", "assess", "suggest", "schedule"]
+    assert [call.title for call in desk.calls.values()] == [
+        "Check assignments",
+        "Assess assignments",
+        "Suggest",
+        "Schedule sessions",
+    ]
+    assert all(call.status == "completed" and call.changed for call in desk.calls.values())
+    assert desk.calls["check"].result == "2 open assignments from 1 source: 2 new"
+    assert "New: Essay 1 (WRIT 101), due Fri 4 Dec 23:59" in desk.calls["check"].details
+    assert any(
+        line.startswith("Essay 1: 4-14 h, likely 8 (difficulty 3/5, risk ") for line in desk.calls["assess"].details
+    )
+    assert desk.calls["suggest"].details[0].startswith("Quiz 3 is due Wed 25 Nov 12:00.")
+    assert desk.calls["schedule"].result == "Scheduled 5 sessions"
+    assert desk.calls["schedule"].details[0] == "Mon 23 Nov 15:15-17:15 Quiz 3"
+
+
+def test_the_calendar_file_is_the_plan(desk):
+    """`plan.ics` holds exactly the planned sessions, and only its owner can read it."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    events = Calendar.from_ical(desk.plan.read_bytes()).walk("VEVENT")
+    planned = desk.store.plan(now=NOW).sessions
+    assert [(e["UID"], e.decoded("DTSTART"), e.decoded("DTEND")) for e in events] == [
+        (f"{s.id}@gradent", s.starts_at, s.ends_at) for s in planned
+    ]
+    assert {str(event["SUMMARY"]) for event in events} == {"Essay 1 (WRIT 101)"}
+    assert desk.plan.stat().st_mode & 0o777 == 0o600
+
+
+def test_second_run_has_nothing_new(desk):
+    """The same input again: nothing changed, nothing told, and the calendar file is not even touched."""
+    desk.write("list.toml", ESSAY + QUIZ)
+    desk.run()
+    content, touched = desk.plan.read_bytes(), desk.plan.stat().st_mtime_ns
+    report = desk.run(NOW + timedelta(minutes=10))
+    assert report == Report(summary="All caught up: nothing new since the last run", changed=False)
+    assert not any(call.changed for call in desk.calls.values())
+    assert (desk.plan.read_bytes(), desk.plan.stat().st_mtime_ns) == (content, touched)
+    assert desk.calls["check"].result == "2 open assignments from 1 source: nothing new"
+    assert desk.calls["schedule"].result == "Every session stays as it was"
+
+
+def test_time_alone_is_no_news(desk):
+    """A session that went by and a risk that grew change no assessment and move no session."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    before = desk.store.sessions()
+    (early,) = desk.store.known()
+    report = desk.run(before[0].ends_at + timedelta(days=3))
+    assert report.changed is False
+    assert desk.store.sessions() == before
+    (late,) = desk.store.known()
+    assert late.assessment.version == 1
+    assert late.assessment.risk != early.assessment.risk
+
+
+def test_risk_falls_with_the_work(desk):
+    """Work that has been planned and went by is no risk any more."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    desk.run(desk.store.sessions()[-1].ends_at)
+    assert desk.store.known()[0].assessment.risk == 0
+
+
+def test_past_sessions_stay_in_the_file_for_a_month(desk):
+    """What went by stays in the calendar for thirty days, then it goes."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    content = desk.plan.read_bytes()
+    last = desk.store.sessions()[-1].ends_at
+    desk.run(last + timedelta(days=10))
+    assert desk.plan.read_bytes() == content
+    desk.run(last + timedelta(days=31))
+    assert b"BEGIN:VEVENT" not in desk.plan.read_bytes()
+
+
+def test_deleted_calendar_file_comes_back(desk):
+    """A calendar file that somebody deleted is written again, the same."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    content = desk.plan.read_bytes()
+    desk.plan.unlink()
+    assert desk.run().changed is False
+    assert desk.plan.read_bytes() == content
+
+
+def test_moved_due_date(desk):
+    """A due date that moved is told, with both dates, and the work is assessed again."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    desk.write("list.toml", ESSAY.replace("12-04", "12-07"))
+    report = desk.run()
+    move = "Essay 1 from Fri 4 Dec 23:59 to Mon 7 Dec 23:59"
+    assert desk.calls["check"].result == f"1 open assignment from 1 source: 1 moved ({move})"
+    assert report.lines[0] == f"New due date: {move}"
+    assert desk.calls["check"].details == (f"New due date: {move}",)
+    assert report.summary == "Assessed 1 assignment"
+    assert [each.version for each in desk.store.assessments(desk.store.assignments()[0].id)] == [1, 2]
+
+
+def test_earlier_due_date_moves_only_what_it_must(desk):
+    """When the due date comes closer, sessions after it move before it and the others stay."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    before = set(desk.store.sessions())
+    desk.write("list.toml", ESSAY.replace("12-04", "11-30"))
+    report = desk.run()
+    due = datetime(2026, 11, 30, 22, 59, tzinfo=UTC)
+    assert all(session.ends_at <= due for session in desk.store.sessions())
+    late = {session.id for session in before if session.ends_at > due}
+    assert {session.id for session in set(desk.store.sessions()) - before} == late
+    assert f"Moved {len(late)} session" in "\n".join(report.lines)
+
+
+def test_new_assignment_keeps_the_other_sessions(desk):
+    """New work is planned around what is planned already."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    before = desk.store.sessions()
+    desk.write("list.toml", ESSAY + QUIZ)
+    report = desk.run()
+    assert set(before) <= set(desk.store.sessions())
+    assert report.lines == ("Assessed 1 assignment", "Generated 1 study suggestion", "Scheduled 1 session")
+
+
+def test_done(desk):
+    """Work that is done loses its future sessions, and the run says so."""
+    desk.write("list.toml", ESSAY + QUIZ)
+    desk.run()
+    desk.write("list.toml", ESSAY + QUIZ.replace("false", "true"))
+    report = desk.run()
+    assert desk.calls["check"].result == "1 open assignment from 1 source: 1 done"
+    assert report.summary == "Removed 1 session"
+    assert {session.title for session in desk.store.sessions()} == {"Essay 1 (WRIT 101)"}
+
+
+def test_failing_source(desk):
+    """A source that fails makes the tool and the run fail; what it gave before is still planned with."""
+    desk.write("list.toml", ESSAY)
+    desk.write("more.toml", QUIZ)
+    desk.lists = ("list.toml", "more.toml")
+    desk.run()
+    before = desk.store.sessions()
+    (desk.folder / "more.toml").unlink()
+    report = desk.run(NOW + timedelta(minutes=10))
+    assert "more" in report.error
+    assert report.error.endswith("; planned with what it gave on Mon 23 Nov 15:03")
+    assert "caught up" not in report.summary.lower()
+    assert desk.calls["check"].status == "failed"
+    assert desk.calls["check"].result == "2 open assignments from 1 of 2 sources: nothing new"
+    assert [call.status for call in desk.calls.values()] == ["failed", "completed", "completed", "completed"]
+    assert desk.store.sessions() == before
+    assert any("more" in line for line in desk.log)
+
+
+def test_source_that_never_worked(desk):
+    """A source that never gave anything says that."""
+    report = desk.run()
+    assert report.error.endswith("; it has never been read")
+    assert report.changed is False
+
+
+def test_failing_calendar_leaves_the_plan(desk):
+    """Without a busy calendar a session could land on an event, so the plan stays and the run fails."""
+    desk.write("list.toml", ESSAY)
+    desk.write("busy.ics", feed())
+    desk.busy = ("busy.ics",)
+    desk.run()
+    content = desk.plan.read_bytes()
+    desk.write("list.toml", ESSAY + QUIZ)
+    desk.write("busy.ics", "<html>Please sign in</html>")
+    report = desk.run()
+    assert report.error.endswith("; the plan stays as it was")
+    assert desk.calls["check"].status == desk.calls["schedule"].status == "failed"
+    assert desk.plan.read_bytes() == content
+    assert report.summary == "Assessed 1 assignment, generated 1 study suggestion"
+
+
+def test_busy_calendar(desk):
+    """No session lies on an event of a busy calendar, not even one that is added later."""
+    desk.write("list.toml", ESSAY)
+    desk.write("busy.ics", feed(("1", "Job", "20261123T140000Z", "20261127T200000Z")))
+    desk.busy = ("busy.ics",)
+    desk.run()
+    assert min(s.starts_at for s in desk.store.sessions()) >= datetime(2026, 11, 28, tzinfo=UTC)
+    first = desk.store.sessions()[0]
+    hit = (f"{first.starts_at:%Y%m%dT%H%M%SZ}", f"{first.ends_at:%Y%m%dT%H%M%SZ}")
+    desk.write("busy.ics", feed(("1", "Job", "20261123T140000Z", "20261127T200000Z"), ("2", "Match", *hit)))
+    report = desk.run()
+    assert report.summary == "Moved 1 session"
+    (moved,) = [session for session in desk.store.sessions() if session.id == first.id]
+    assert moved.sequence == 1
+    assert not (moved.starts_at < first.ends_at and first.starts_at < moved.ends_at)
+
+
+def test_old_events_of_a_feed_are_not_overdue(desk):
+    """A feed cannot say what was handed in: its past events are neither counted, nor planned, nor complained of."""
+    desk.write(
+        "canvas.ics",
+        feed(
+            ("event-assignment-1", "Essay 0 [WRIT 101]", "20261120T225900Z", "20261120T225900Z"),
+            ("event-assignment-2", "Essay 1 [WRIT 101]", "20261204T225900Z", "20261204T225900Z"),
+        ),
+    )
+    desk.lists = ("canvas.ics",)
+    desk.run()
+    assert desk.calls["check"].result == "1 open assignment from 1 source: 1 new"
+    assert {session.title for session in desk.store.sessions()} == {"Essay 1 (WRIT 101)"}
+    assert len(desk.store.assignments()) == 2
+
+
+def test_overdue(desk):
+    """Overdue work in the student's own list is counted, told first and planned first."""
+    desk.write("list.toml", ESSAY + QUIZ.replace("2026-11-25", "2026-11-20"))
+    desk.run()
+    assert desk.calls["check"].result == "2 open assignments from 1 source: 2 new, 1 overdue"
+    assert desk.calls["suggest"].details[0].startswith("Quiz 3 is overdue. It was due Fri 20 Nov 12:00.")
+    assert desk.store.sessions()[0].title == "Quiz 3"
+
+
+def test_too_much(desk):
+    """Work that does not fit is told as a count, as a remedy, and still the next time, when nothing else is new."""
+    desk.write("list.toml", QUIZ.replace('"Quiz 3"', '"Quiz 3"\neffort_hours = 20'))
+    report = desk.run()
+    short = sum(each.minutes for each in desk.store.plan(now=NOW).short)
+    assert short > 0
+    assert report.lines[-1].endswith("of work does not fit before its due date")
+    assert any(line.startswith("Quiz 3: ") and "would help" in line for line in desk.calls["schedule"].details)
+    again = desk.run()
+    assert again.summary.startswith("Nothing new since the last run; still, ")
+    assert (again.lines, again.changed) == ((), False)
+
+
+@pytest.mark.parametrize("due", ["9999-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "0001-01-01"])
+def test_absurd_due_dates(desk, due):
+    """A due date at the end or the beginning of time is no work now, and breaks nothing."""
+    desk.write("list.toml", QUIZ.replace("2026-11-25T12:00:00+01:00", due))
+    report = desk.run()
+    assert report.error is None or "list" in report.error
+    assert all(session.starts_at < NOW + timedelta(days=60) for session in desk.store.sessions())
+
+
+def test_removed_source(desk):
+    """Assignments of a source that is no longer configured are not planned any more, and not forgotten."""
+    desk.write("list.toml", ESSAY)
+    desk.write("more.toml", QUIZ)
+    desk.lists = ("list.toml", "more.toml")
+    desk.run()
+    desk.lists = ("list.toml",)
+    assert desk.run().summary == "Removed 1 session"
+    assert len(desk.store.assignments()) == 2
+
+
+def test_auto_schedule_off(desk):
+    """With `auto_schedule` off there is no schedule tool, no session and no file."""
+    desk.write("list.toml", ESSAY + QUIZ)
+    desk.rules = Rules(auto_schedule=False)
+    report = desk.run()
+    assert list(desk.calls) == ["check", "assess", "suggest"]
+    assert report.lines == ("Assessed 2 assignments", "Generated 1 study suggestion")
+    assert desk.store.sessions() == ()
+    assert not desk.plan.exists()
+
+
+def test_no_source(desk):
+    """Without any source the config is at fault, and the hint says how to add one."""
+    desk.lists = ()
+    with pytest.raises(ConfigError) as caught:
+        desk.run()
+    assert caught.value.hint == "gradent config set --source URL"
+
+
+def test_calendar_file_that_cannot_be_written(desk):
+    """A calendar file in the way is a failed tool and a state error, not a traceback."""
+    desk.write("list.toml", ESSAY)
+    desk.plan.mkdir()
+    with pytest.raises(StateError, match=r"plan\.ics"):
+        desk.run()
+    assert desk.calls["schedule"].status == "failed"
+
+
+def test_many_details_are_cut(desk):
+    """A tool's notification names a dozen lines at most and says how many more there are."""
+    desk.write(
+        "list.toml", "".join(QUIZ.replace('"quiz"', f'"quiz{n}"').replace("Quiz 3", f"Quiz {n}") for n in range(40))
+    )
+    desk.run()
+    assert len(desk.calls["check"].details) == 12
+    assert desk.calls["check"].details[-1] == "and 29 more"
