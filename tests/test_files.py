@@ -1,4 +1,3 @@
-import os
 import stat
 
 import pytest
@@ -46,7 +45,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     for path in (tmp_path / "file" / "below", tmp_path / "folder"):
         with pytest.raises(StateError, match="cannot write"):
             files.write_atomic(path, b"new")
-    assert sorted(os.listdir(tmp_path)) == ["file", "folder", "home", "programs"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "home", "programs"]
     assert (tmp_path / "file").read_bytes() == b"old"
 
 

@@ -32,7 +32,10 @@ def holder(tmp_path):
 
 def test_the_second_is_told_who_is_first(tmp_path, holder):
     """The refusal names the process and since when."""
-    with pytest.raises(RunGoingOnError, match=rf"process {holder.pid}, since 20"), lock.held(tmp_path / "lock", now=NOW):
+    with (
+        pytest.raises(RunGoingOnError, match=rf"process {holder.pid}, since 20"),
+        lock.held(tmp_path / "lock", now=NOW),
+    ):
         pass
 
 

@@ -1,0 +1,151 @@
+"""`status` and `history`: what is set, what ran, what comes next. Changes nothing."""
+
+import os
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gradent_cli.errors import GradentError, UsageError
+
+if TYPE_CHECKING:
+    from gradent_cli.config import Config
+    from gradent_cli.history import History
+
+
+class Status(StrEnum):
+    """What `history --status` can be asked for."""
+
+    running = "running"
+    success = "success"
+    failure = "failure"
+    timeout = "timeout"
+    skipped = "skipped"
+    interrupted = "interrupted"
+
+
+def status(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show whether gradent runs, what it did and what is next."""
+    from gradent_cli.cli import render
+    from gradent_cli.config import load
+    from gradent_cli.frequency import local_zone
+
+    config = load(context.obj, os.environ)
+    found = _look(config, _history(config))
+    if as_json:
+        render.document(found)
+    else:
+        typer.echo(render.status_page(found, config.path, local_zone(os.environ), datetime.now(UTC)))
+
+
+def history(
+    context: typer.Context,
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN_ID", help="Show this run whole: an id, the beginning of one, or `last`."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many runs, newest first.")] = 20,
+    only: Annotated[Status | None, typer.Option("--status", help="Only runs that ended so.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show past runs, or one of them whole."""
+    from gradent_cli.cli import render
+    from gradent_cli.config import load
+    from gradent_cli.frequency import local_zone
+
+    past = _history(load(context.obj, os.environ))
+    zone = local_zone(os.environ)
+    if run_id is not None:
+        run = past.get(run_id)
+        if run is None:
+            raise UsageError(f"there is no single run '{run_id}'", hint="gradent history")
+        if as_json:
+            render.document(render.run_document(run))
+        else:
+            typer.echo(render.run_page(run, zone))
+        return
+    runs = past.recent(limit, status=only)
+    if as_json:
+        render.document([render.run_document(run) for run in runs])
+    elif runs:
+        typer.echo(render.history_table(runs, zone))
+    else:
+        typer.echo(f"No run {'ended so' if only else 'yet'}.")
+
+
+def _history(config: "Config") -> "History":
+    from gradent_cli.database import open_database
+    from gradent_cli.history import History
+
+    return History(open_database(config.state_dir / "gradent.db", read_only=True))
+
+
+def _look(config: "Config", past: "History") -> dict[str, Any]:
+    """The status document; times are ISO 8601 UTC."""
+    from itertools import takewhile
+
+    from gradent_cli.cli import render
+    from gradent_cli.frequency import cron_expression, local_zone, next_times
+    from gradent_cli.notify import open_channels
+
+    settings = config.settings
+    now = datetime.now(UTC)
+    zone = local_zone(os.environ)
+    expression = cron_expression(settings.frequency, settings.at)
+    line, drift = _line(config, expression)
+    last = past.previous()
+    missed = 0
+    if line is not None and last is not None:
+        # A slot of this very minute may be about to start.
+        due = takewhile(lambda slot: (now - slot).total_seconds() > 60, next_times(expression, last.started_at, zone))
+        missed = sum(1 for _ in zip(due, range(10_000), strict=False))
+    return {
+        "enabled": settings.enabled,
+        "paused_until": None,
+        "frequency": settings.frequency,
+        "cron_expression": expression,
+        "installed": line is not None,
+        "installed_line": line,
+        "drift": drift,
+        "last_execution": render.utc(last.started_at) if last else None,
+        "last_status": last.status if last else None,
+        "last_run": last.id if last else None,
+        "next_execution": render.utc(next(next_times(expression, now, zone))) if line and settings.enabled else None,
+        "missed_runs": missed,
+        "pending_deliveries": past.pending_deliveries(),
+        "channels": [channel.name for channel in open_channels(settings)],
+    }
+
+
+def _line(config: "Config", expression: str) -> tuple[str | None, list[str]]:
+    """The installed line, and a sentence for each way in which it is not what the config asks for."""
+    import shlex
+    import sys
+    from pathlib import Path
+
+    from gradent_cli.schedulers import block, cron
+
+    try:
+        lines = block.installed(cron.Crontab(config.state_dir, os.environ).read(), config.path)
+    except GradentError as error:
+        return None, [error.message + (f" ({error.hint})" if error.hint else "")]
+    if not lines:
+        return None, []
+    line = lines[0].decode(errors="replace")
+    drift = []
+    if (schedule := block.schedule(lines[0])) != expression:
+        drift.append(f"cron runs at '{schedule}' but the config asks for '{expression}': gradent install-cron")
+    elif lines != (block.job_line(expression, Path(sys.executable), config.path),):
+        words = shlex.split(line)
+        interpreter = next((word for word in words if word.startswith("/")), "")
+        if not os.access(interpreter, os.X_OK):
+            drift.append(f"the Python of the crontab line, {interpreter}, is gone: gradent install-cron")
+        else:
+            drift.append("the crontab line is not the one that gradent would write: gradent install-cron")
+    if cron.daemon_running() is False:
+        drift.append("no cron daemon is running, so nothing will fire; start it: service cron start")
+    return line, drift

@@ -1,0 +1,437 @@
+"""Records to text or JSON: the one place that formats for people."""
+
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from gradent_cli.frequency import in_words
+from gradent_cli.records import Assignment, Message, Plan, Run, Session, ToolCall
+from gradent_cli.text import count
+
+if TYPE_CHECKING:
+    from gradent_cli.agents.study.store import Known
+
+# ── JSON ──
+
+
+def document(value: Any) -> None:
+    """Print one JSON document: times in ISO 8601 UTC, everything else as it is."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def utc(moment: datetime | None) -> str | None:
+    """`2026-11-23T20:00:00Z`; None stays None."""
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    """A run as `--json` gives it."""
+    return {
+        "id": run.id,
+        "trigger": run.trigger,
+        "status": run.status,
+        "started_at": utc(run.started_at),
+        "finished_at": utc(run.finished_at),
+        "duration_seconds": run.duration_seconds,
+        "agent": run.agent,
+        "summary": run.summary,
+        "error": run.error,
+        "exit_code": run.exit_code,
+        "tools": [
+            {
+                "id": call.id,
+                "tool": call.tool,
+                "title": call.title,
+                "status": call.status,
+                "result": call.result,
+                "details": list(call.details),
+                "error": call.error,
+                "changed": call.changed,
+                "started_at": utc(call.started_at),
+                "finished_at": utc(call.finished_at),
+            }
+            for call in run.tools
+        ],
+        "deliveries": [
+            {
+                "channel": delivery.channel,
+                "event": delivery.event,
+                "status": delivery.status,
+                "attempts": delivery.attempts,
+                "error": delivery.error,
+            }
+            for delivery in run.deliveries
+        ],
+        "missed_runs": run.missed_runs,
+    }
+
+
+def message_document(message: Message) -> dict[str, Any]:
+    """A message as `run --dry-run --json` gives it."""
+    return {
+        "id": message.id,
+        "event": message.event,
+        "title": message.title,
+        "text": message.text,
+        "priority": message.priority,
+        "tags": list(message.tags),
+    }
+
+
+def assignment_document(known: "Known", *, remaining_hours: float | None, now: datetime) -> dict[str, Any]:
+    """An assignment as `--json` gives it; `status` is `open`, `overdue`, `past` or `done`."""
+    assignment, assessment = known.assignment, known.assessment
+    return {
+        "id": assignment.id,
+        "title": assignment.title,
+        "course": assignment.course,
+        "due_at": utc(assignment.due_at),
+        "source": assignment.source,
+        "url": assignment.url,
+        "status": known.status(now),
+        "effort_hours": assessment.effort_likely_hours if assessment else assignment.effort_hours,
+        "remaining_hours": remaining_hours,
+        "risk": assessment.risk if assessment else None,
+        "difficulty": assessment.difficulty if assessment else None,
+        "reason": assessment.reason if assessment else None,
+    }
+
+
+def plan_document(plan: Plan, zone: tzinfo) -> dict[str, Any]:
+    """The plan as `--json` gives it; `days` are local dates with the minutes planned on each."""
+    return {
+        "sessions": [
+            {
+                "id": session.id,
+                "assignment_id": session.assignment_id,
+                "title": session.title,
+                "starts_at": utc(session.starts_at),
+                "ends_at": utc(session.ends_at),
+                "pinned": session.pinned,
+            }
+            for session in plan.sessions
+        ],
+        "short": [
+            {"assignment_id": short.assignment_id, "minutes": short.minutes, "remedy": short.remedy}
+            for short in plan.short
+        ],
+        "days": [
+            {"date": day, "minutes": round(sum((s.duration for s in sessions), timedelta()).total_seconds() / 60)}
+            for day, sessions in by_day(plan.sessions, zone).items()
+        ],
+    }
+
+
+def by_day(sessions: Iterable[Session], zone: tzinfo) -> dict[str, list[Session]]:
+    """Sessions by the local date on which they start."""
+    days: dict[str, list[Session]] = {}
+    for session in sorted(sessions, key=lambda s: s.starts_at):
+        days.setdefault(session.starts_at.astimezone(zone).date().isoformat(), []).append(session)
+    return days
+
+
+# ── words ──
+
+
+def local(moment: datetime, zone: tzinfo) -> str:
+    """`Mon 23 Nov 21:00`, in the order and language of the whole program."""
+    return f"{moment.astimezone(zone):%a %-d %b %H:%M}"
+
+
+def span(duration: timedelta) -> str:
+    """How long, for people: `0.4s`, `12s`, `3min`, `2h 5min`, `3 days`."""
+    seconds = duration.total_seconds()
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    if seconds < 60:
+        return f"{seconds:.0f}s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes}min"
+    if minutes < 48 * 60:
+        hours, rest = divmod(minutes, 60)
+        return f"{hours}h {rest}min" if rest else f"{hours}h"
+    return count(round(seconds / 86400), "day")
+
+
+def width() -> int:
+    """How many columns there are to write on; 80 where nobody says, 100 at most."""
+    return max(40, min(100, shutil.get_terminal_size((80, 24)).columns))
+
+
+def paint(text: str, colour: str) -> str:
+    """Colour on a terminal, plain text elsewhere and under NO_COLOR (https://no-color.org)."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return typer.style(text, fg=colour)
+
+
+def hanging(head: str, text: str, *, indent: int | None = None) -> str:
+    """`head` and then `text`, wrapped to the width with its further lines under its first."""
+    indent = len(head) if indent is None else indent
+    room = max(20, width() - indent)
+    lines = [line for part in text.splitlines() or [""] for line in textwrap.wrap(part, room) or [""]]
+    return head + ("\n" + " " * indent).join(lines)
+
+
+def table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
+    """Left-aligned columns under their heads; the last column is cut to what fits."""
+    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
+    before = sum(widths[:-1]) + 2 * (len(heads) - 1)
+    last = max(10, width() - before)
+    lines = []
+    for row in [heads, *rows]:
+        cell = row[-1] if len(row[-1]) <= last else row[-1][: last - 1] + "…"
+        lines.append("  ".join([*(text.ljust(widths[i]) for i, text in enumerate(row[:-1])), cell]).rstrip())
+    return "\n".join(lines)
+
+
+# ── a run ──
+
+_MARKS = {"completed": ("✓", "green"), "failed": ("✗", "red"), "started": ("…", "yellow")}
+
+
+def tool_line(call: ToolCall) -> str:
+    """One tool with its time and result: `✓ Check assignments   0.4s  11 assignments from 2 sources`."""
+    mark, colour = _MARKS[call.status]
+    seconds = span(timedelta(seconds=call.seconds)) if call.seconds is not None else ""
+    head = f"{mark} {call.title:<20} {seconds:>6}  "
+    text = call.result
+    if call.error:
+        text = f"{text}\n{call.error}" if text else call.error
+    line = hanging(head, text)
+    return paint(mark, colour) + line[len(mark) :]
+
+
+def live_tools() -> tuple[Callable[[ToolCall], None], Callable[[], None]]:
+    """Shows tools as they happen: on a terminal the one going on is shown working, elsewhere each is a line at its end.
+
+    Returns:
+        what takes each tool call, and what ends the display.
+    """
+    if not sys.stdout.isatty():
+
+        def plainly(call: ToolCall) -> None:
+            if call.status != "started":
+                with suppress(BrokenPipeError):  # whoever read along went away; the run goes on
+                    typer.echo(tool_line(call))
+
+        return plainly, lambda: None
+
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    status = console.status("Starting")
+    status.start()
+
+    def lively(call: ToolCall) -> None:
+        if call.status == "started":
+            status.update(f"{call.title} …")
+        else:
+            status.update("")
+            console.print(tool_line(call), markup=False, soft_wrap=True)
+
+    return lively, status.stop
+
+
+def run_ending(run: Run) -> str:
+    """How a run ended, in one paragraph."""
+    took = timedelta(seconds=run.duration_seconds or 0)
+    words = {
+        "success": f"Done in {span(took)}",
+        "failure": f"Failed after {span(took)}",
+        "timeout": f"Out of time after {span(took)}",
+        "interrupted": f"Interrupted after {span(took)}",
+        "skipped": "Skipped",
+        "running": "Going on",
+    }
+    return hanging(f"{words[run.status]}: ", run.error or run.summary, indent=2)
+
+
+def messages_text(messages: Sequence[Message]) -> str:
+    """Messages as a phone would show them, indented."""
+    blocks = []
+    for message in messages:
+        lines = "\n".join(hanging("    ", line, indent=4) for line in message.text.splitlines())
+        blocks.append(f"  {message.title}\n{lines}")
+    return "\n".join(blocks)
+
+
+def deliveries_text(run: Run) -> list[str]:
+    """A sentence for each channel: how many messages it took, and why it did not take the others."""
+    sentences = []
+    for channel in dict.fromkeys(delivery.channel for delivery in run.deliveries):
+        mine = [delivery for delivery in run.deliveries if delivery.channel == channel]
+        sent = [delivery for delivery in mine if delivery.status == "sent"]
+        lost = [delivery for delivery in mine if delivery.status != "sent"]
+        if sent:
+            sentences.append(f"Sent {count(len(sent), 'message')} to {channel}.")
+        if lost:
+            reason = next((delivery.error for delivery in reversed(lost) if delivery.error), "no answer yet")
+            sentences.append(f"{channel} did not take {count(len(lost), 'message')}: {reason}")
+    return sentences
+
+
+def history_table(runs: Sequence[Run], zone: tzinfo) -> str:
+    """The newest runs, one line each."""
+    rows = [
+        [
+            run.id,
+            local(run.started_at, zone),
+            run.status,
+            span(timedelta(seconds=run.duration_seconds)) if run.duration_seconds is not None else "",
+            " ".join((run.error or run.summary).split()),
+        ]
+        for run in runs
+    ]
+    return table(rows, ["RUN", "STARTED", "STATUS", "TOOK", "WHAT"])
+
+
+def run_page(run: Run, zone: tzinfo) -> str:
+    """Everything that is known of one run."""
+    facts = {
+        "run": run.id,
+        "status": run.status,
+        "started": f"{local(run.started_at, zone)}, by {run.trigger}",
+        "took": span(timedelta(seconds=run.duration_seconds)) if run.duration_seconds is not None else "",
+        "agent": run.agent + (f", exit code {run.exit_code}" if run.exit_code is not None else ""),
+        "summary": run.summary,
+        "error": run.error or "",
+    }
+    parts = [pairs(facts)]
+    if run.tools:
+        lines = []
+        for call in run.tools:
+            lines.append(tool_line(call))
+            lines += [hanging("    ", detail, indent=6) for detail in call.details]
+        parts.append("\n".join(lines))
+    if run.deliveries:
+        rows = [[d.channel, d.event, d.status, str(d.attempts), d.error or ""] for d in run.deliveries]
+        parts.append(table(rows, ["CHANNEL", "EVENT", "STATUS", "TRIES", "WHY NOT"]))
+    if run.output_tail:
+        parts.append("the end of what the agent wrote:\n" + textwrap.indent(run.output_tail.rstrip(), "  "))
+    return "\n\n".join(parts)
+
+
+def pairs(facts: Mapping[str, str]) -> str:
+    """Names and values under each other; empty values are left out."""
+    longest = max(map(len, facts))
+    return "\n".join(hanging(f"{name:<{longest}}  ", value) for name, value in facts.items() if value)
+
+
+# ── the plan ──
+
+
+def agenda(plan: Plan, everything: Sequence["Known"], zone: tzinfo, now: datetime, *, per_day: timedelta) -> str:
+    """Days with their sessions and due dates, a bar for each day's load against `per_day`, and what does not fit."""
+    sessions = by_day((session for session in plan.sessions if session.ends_at > now), zone)
+    due: dict[str, list[tuple[datetime, Assignment]]] = {}
+    overdue = []
+    for known in everything:
+        assignment, status = known.assignment, known.status(now)
+        if status == "overdue" and assignment.due_at is not None:
+            overdue.append(hanging("  ", f"{name(assignment)}, due {local(assignment.due_at, zone)}"))
+        elif status == "open" and assignment.due_at is not None:
+            moment = assignment.due_at.astimezone(zone)
+            due.setdefault(moment.date().isoformat(), []).append((moment, assignment))
+    parts = [paint("Overdue", "red"), *overdue] if overdue else []
+    for day in sorted({*sessions, *due}):
+        parts += _agenda_day(day, sessions.get(day, []), due.get(day, []), zone, per_day)
+    if plan.short:
+        titles = {known.assignment.id: name(known.assignment) for known in everything}
+        parts.append(paint("Does not fit", "red"))
+        for short in plan.short:
+            title = titles.get(short.assignment_id, short.assignment_id)
+            parts.append(hanging("  ", f"{title}: {span(timedelta(minutes=short.minutes))} short. {short.remedy}"))
+    return "\n".join(parts)
+
+
+def _agenda_day(
+    day: str, sessions: Sequence[Session], due: Sequence[tuple[datetime, Assignment]], zone: tzinfo, per_day: timedelta
+) -> list[str]:
+    load = sum((session.duration for session in sessions), timedelta())
+    head = paint(f"{datetime.fromisoformat(day):%a %-d %b}".ljust(11 if sessions else 0), "cyan")
+    lines = [f"{head} {_bar(load / per_day)} {span(load)}" if sessions else head]
+    entries = []
+    for session in sessions:
+        start, end = session.starts_at.astimezone(zone), session.ends_at.astimezone(zone)
+        pinned = " (pinned)" if session.pinned else ""
+        entries.append((start, f"  {start:%H:%M}-{end:%H:%M}  ", session.title + pinned))
+    entries += [(moment, f"  {moment:%H:%M} due    ", name(assignment)) for moment, assignment in due]
+    return lines + [hanging(head, text) for _, head, text in sorted(entries)]
+
+
+def name(assignment: Assignment) -> str:
+    """`Essay 1 (WRIT 101)`, or the title alone where no course is known."""
+    return f"{assignment.title} ({assignment.course})" if assignment.course else assignment.title
+
+
+def _bar(share: float) -> str:
+    """Ten cells; a load over the day's limit shows as full."""
+    filled = min(10, max(1, round(share * 10)))
+    return "█" * filled + "░" * (10 - filled)
+
+
+def assignments_table(rows: Sequence[tuple["Known", float | None]], zone: tzinfo, now: datetime) -> str:
+    """Assignments by due date, one line each, with the hours of work that remain."""
+    cells = []
+    for known, remaining in rows:
+        assignment, assessment = known.assignment, known.assessment
+        cells.append(
+            [
+                assignment.id,
+                local(assignment.due_at, zone) if assignment.due_at else "no due date",
+                known.status(now),
+                f"{remaining:g}h" if remaining is not None else "",
+                f"{assessment.risk}" if assessment else "",
+                name(assignment),
+            ]
+        )
+    return table(cells, ["ID", "DUE", "STATUS", "LEFT", "RISK", "ASSIGNMENT"])
+
+
+# ── the status ──
+
+
+def status_page(found: Mapping[str, Any], config: Path, zone: tzinfo, now: datetime) -> str:
+    """What `status --json` says, for people."""
+
+    def when(text: str | None) -> str:
+        if text is None:
+            return ""
+        moment = datetime.fromisoformat(text)
+        ago = f"{span(now - moment)} ago" if moment <= now else f"in {span(moment - now)}"
+        return f"{local(moment, zone)} ({ago})"
+
+    words = in_words(found["cron_expression"])
+    if not found["enabled"]:
+        head = paint("gradent is disabled", "yellow") + ": gradent config set --enabled"
+    elif not found["installed"]:
+        head = paint("gradent is not installed in the crontab", "yellow") + ": gradent install-cron"
+    elif found["drift"]:
+        head = paint("gradent needs a hand", "yellow")
+    else:
+        head = paint("gradent runs", "green") + f" {words}"
+    last = f"{when(found['last_execution'])}: {found['last_status']}" if found["last_execution"] else "never"
+    facts = {
+        "schedule": f"{found['frequency']} = {found['cron_expression']} ({words})",
+        "last run": last,
+        "next run": when(found["next_execution"]) or "none",
+        "missed": count(found["missed_runs"], "run") + " since then" if found["missed_runs"] else "",
+        "channels": ", ".join(found["channels"]) or "none: gradent config set --ntfy-topic NAME",
+        "unsent": count(found["pending_deliveries"], "message") if found["pending_deliveries"] else "",
+        "config": str(config),
+        "crontab": found["installed_line"] or "",
+    }
+    if found["last_status"] in ("failure", "timeout", "interrupted"):
+        facts["last run"] += f"\ngradent history {found['last_run']}"
+    return "\n".join([head, *(hanging("! ", sentence) for sentence in found["drift"]), pairs(facts)])

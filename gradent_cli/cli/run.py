@@ -1,0 +1,240 @@
+"""`run`: builds the real tools, sends the run down the corridor, shows how it went."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gradent_cli.records import ToolCall
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from pydantic import SecretStr
+
+    from gradent_cli.agents import Agent
+    from gradent_cli.config import Config
+    from gradent_cli.history import History
+    from gradent_cli.notify import Dispatch
+    from gradent_cli.runner import Outcome, Tools
+    from gradent_cli.text import Redactor
+
+
+def run(
+    context: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Run the agent, but write and send nothing; show what would be sent.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run though gradent is disabled.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but failures (what cron uses).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run as one JSON document.")] = False,
+) -> None:
+    """Run the agent once, tell your channels, and exit."""
+    from gradent_cli.cli import render
+    from gradent_cli.config import load
+
+    config = load(context.obj, os.environ)
+    for warning in config.warnings if not quiet else ():
+        typer.echo(f"gradent: warning: {warning}", err=True)
+    show, stop_showing = (_ignore, _ignore) if quiet or as_json else render.live_tools()
+    try:
+        outcome = _walk(config, os.environ, show, dry_run=dry_run, force=force)
+    finally:
+        stop_showing()
+    if as_json:
+        document = render.run_document(outcome.run)
+        if dry_run:
+            document["messages"] = [render.message_document(message) for message in outcome.messages]
+        render.document(document)
+    elif not quiet:
+        _show(outcome, config, dry_run=dry_run)
+    if quiet and outcome.run.status not in ("success", "skipped"):
+        typer.echo(f"gradent: the run failed: {outcome.run.error}", err=True)
+        typer.echo(f"  hint: gradent history {outcome.run.id}", err=True)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _walk(
+    config: "Config", environ: Mapping[str, str], watch: Callable[[ToolCall], None], *, dry_run: bool, force: bool
+) -> "Outcome":
+    """Build the real tools and send the run down the corridor; a run that cannot even start is told, too."""
+    from gradent_cli.errors import GradentError
+    from gradent_cli.notify import Dispatch, open_channels
+    from gradent_cli.runner import run_once
+    from gradent_cli.schedulers.cron import fired_by_cron
+    from gradent_cli.text import Redactor
+
+    redact = Redactor(config.secrets)
+    dispatch = Dispatch(() if dry_run else open_channels(config.settings), redact)
+    trigger = "cron" if fired_by_cron() else "manual"
+    try:
+        tools = _tools(config, environ, dispatch, redact, watch, trigger=trigger, dry_run=dry_run)
+        if not config.settings.enabled and not force:
+            return _disabled(tools, config, trigger=trigger)
+        return run_once(tools, trigger=trigger)
+    except GradentError as error:
+        _tell_that_it_did_not_start(dispatch, config, redact(error.message), trigger=trigger)
+        raise
+
+
+def _tools(
+    config: "Config",
+    environ: Mapping[str, str],
+    dispatch: "Dispatch",
+    redact: "Redactor",
+    watch: Callable[[ToolCall], None],
+    *,
+    trigger: str,
+    dry_run: bool,
+) -> "Tools":
+    from gradent_cli import lock
+    from gradent_cli.database import open_database
+    from gradent_cli.files import make_private_directory
+    from gradent_cli.history import History
+    from gradent_cli.logs import Log
+    from gradent_cli.runner import Tools
+
+    state, settings = config.state_dir, config.settings
+    if not dry_run:
+        make_private_directory(state)
+    connection = open_database(state / "gradent.db", read_only=dry_run)
+    history = History(connection)
+    zone = study_zone(config, environ)
+    agent: Agent
+    if settings.agent.kind == "command":
+        agent = _command_agent(config, environ, history, trigger=trigger)
+    else:
+        agent = _study_agent(config, connection, zone, dry_run=dry_run)
+    return Tools(
+        agent=agent,
+        history=history,
+        lock=nullcontext() if dry_run else lock.held(state / "gradent.lock", now=datetime.now(UTC)),
+        dispatch=dispatch,
+        clock=lambda: datetime.now(UTC),
+        zone=zone,
+        log=_ignore if dry_run else Log(state / "gradent.log", redact).write,
+        redact=redact,
+        watch=watch,
+        timeout=settings.agent.timeout,
+        events=settings.notify.events,
+        notify_tools=settings.agent.notify_tools,
+    )
+
+
+def _study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinfo, *, dry_run: bool) -> "Agent":
+    from gradent_cli.agents.study import StudyAgent
+    from gradent_cli.agents.study.calendars import open_calendar
+    from gradent_cli.agents.study.schedule import Rules
+    from gradent_cli.agents.study.sources import open_source
+    from gradent_cli.agents.study.store import Store
+
+    study = config.settings.study
+    return StudyAgent(
+        sources=[
+            open_source(source.kind, name=source.name, url=_secret(source.url), path=source.path)
+            for source in study.sources
+        ],
+        calendars=[
+            open_calendar(busy.kind, name=busy.name, url=_secret(busy.url), path=busy.path) for busy in study.busy
+        ],
+        store=Store(connection),
+        rules=Rules.from_settings(study),
+        zone=zone,
+        plan_path=None if dry_run else study.plan_ics or config.state_dir / "plan.ics",
+    )
+
+
+def _command_agent(config: "Config", environ: Mapping[str, str], history: "History", *, trigger: str) -> "Agent":
+    """The program gets the environment of this process, but under cron the PATH of the shell that installed it."""
+    from gradent_cli.agents.command import CommandAgent
+
+    agent = config.settings.agent
+    path = history.fact("path") if trigger == "cron" else None
+    return CommandAgent(
+        argv=agent.command,
+        prompt=agent.prompt,
+        cwd=agent.cwd,
+        environ={
+            **environ,
+            **({"PATH": path} if path else {}),
+            **{name: value.get_secret_value() for name, value in agent.env.items()},
+        },
+        idle_timeout=agent.idle_timeout,
+        grace=agent.grace,
+    )
+
+
+def _disabled(tools: "Tools", config: "Config", *, trigger: str) -> "Outcome":
+    """No slot goes by without a record, not even one that was not wanted."""
+    from gradent_cli.runner import Outcome, new_run
+
+    now = tools.clock()
+    run = new_run(now, trigger=trigger, agent=tools.agent.name)
+    why = f"gradent is disabled (enabled = false in {config.path})"
+    run = replace(run, status="skipped", finished_at=now, error=why)
+    tools.history.add(run)
+    return Outcome(run=run, exit_code=0)
+
+
+def _tell_that_it_did_not_start(dispatch: "Dispatch", config: "Config", error: str, *, trigger: str) -> None:
+    """The state cannot be used, so nothing is recorded; the phone is all that is left."""
+    from gradent_cli.notify import policy
+    from gradent_cli.runner import SEND_SECONDS, new_run
+
+    now = datetime.now(UTC)
+    run = new_run(now, trigger=trigger, agent=config.settings.agent.kind)
+    run = replace(run, status="failure", finished_at=now, error=error)
+    if "failed" in config.settings.notify.events:
+        dispatch.post(policy.failed(run, None, UTC))
+        dispatch.finish(SEND_SECONDS)
+
+
+def _ignore(*_: object) -> None:
+    """Stands where nobody looks."""
+
+
+def study_zone(config: "Config", environ: Mapping[str, str]) -> tzinfo:
+    """The zone that the student lives in: `study.timezone`, or else this machine's."""
+    from zoneinfo import ZoneInfo
+
+    from gradent_cli.frequency import local_zone
+
+    name = config.settings.study.timezone
+    return ZoneInfo(name) if name else local_zone(environ)
+
+
+def _secret(value: "SecretStr | None") -> str | None:
+    return None if value is None else value.get_secret_value()
+
+
+def _show(outcome: "Outcome", config: "Config", *, dry_run: bool) -> None:
+    from gradent_cli.cli import render
+    from gradent_cli.notify import open_channels
+
+    run = outcome.run
+    typer.echo(render.run_ending(run))
+    if run.status == "skipped":
+        if outcome.exit_code == 0:
+            typer.echo("Run it all the same with --force, or: gradent config set --enabled")
+        return
+    for sentence in render.deliveries_text(run):
+        typer.echo(sentence)
+    if run.status != "success" and not dry_run:
+        typer.echo(f"More: gradent history {run.id}")
+    channels = [channel.name for channel in open_channels(config.settings)]
+    if channels and not dry_run:
+        return
+    if not outcome.messages:
+        typer.echo("There is nothing to tell.")
+        return
+    if channels:
+        typer.echo(f"A dry run: nothing was written or sent. {' and '.join(channels)} would get:")
+    elif dry_run:
+        typer.echo("A dry run: nothing was written. No channel is configured; one would get:")
+    else:
+        typer.echo("No channel is configured, so these messages only went to the log:")
+    typer.echo(render.messages_text(outcome.messages))

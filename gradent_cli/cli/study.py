@@ -1,0 +1,71 @@
+"""`plan` and `assignments`: what the study agent knows and means to do."""
+
+import os
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gradent_cli.text import count
+
+if TYPE_CHECKING:
+    from gradent_cli.agents.study.store import Store
+    from gradent_cli.config import Config
+
+
+def plan(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON document.")] = False,
+    ics: Annotated[
+        Path | None, typer.Option("--ics", metavar="PATH", help="Write the plan as a calendar file instead.")
+    ] = None,
+) -> None:
+    """Show the study plan that the last run made."""
+    from gradent_cli.cli import render
+
+    config, store, zone = _open(context)
+    now = datetime.now(UTC)
+    known = store.plan(now=now)
+    if ics is not None:
+        from gradent_cli.agents.study import plan_ics
+        from gradent_cli.files import write_atomic
+
+        write_atomic(ics, plan_ics.render(store.sessions()))
+        typer.echo(f"Wrote {count(len(store.sessions()), 'session')} to {ics}")
+    elif as_json:
+        render.document(render.plan_document(known, zone))
+    else:
+        text = render.agenda(known, store.known(), zone, now, per_day=config.settings.study.max_per_day)
+        typer.echo(text or "Nothing is planned. `gradent run` makes the plan.")
+
+
+def assignments(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as one JSON document.")] = False,
+) -> None:
+    """Show the assignments that the study agent knows."""
+    from gradent_cli.agents.study.schedule import remaining_hours
+    from gradent_cli.cli import render
+
+    _, store, zone = _open(context)
+    now = datetime.now(UTC)
+    sessions = store.sessions()
+    rows = [(known, remaining_hours(known.assessment, sessions, now)) for known in store.known()]
+    if as_json:
+        render.document([render.assignment_document(known, remaining_hours=hours, now=now) for known, hours in rows])
+    elif rows:
+        typer.echo(render.assignments_table(rows, zone, now))
+    else:
+        typer.echo("No assignment is known yet. `gradent run` reads your sources.")
+
+
+def _open(context: typer.Context) -> "tuple[Config, Store, tzinfo]":
+    from gradent_cli.agents.study.store import Store
+    from gradent_cli.cli.run import study_zone
+    from gradent_cli.config import load
+    from gradent_cli.database import open_database
+
+    config = load(context.obj, os.environ)
+    connection = open_database(config.state_dir / "gradent.db", read_only=True)
+    return config, Store(connection), study_zone(config, os.environ)

@@ -1,0 +1,386 @@
+"""`install-cron` and `uninstall-cron`, through the front door and against a `crontab` that may do anything."""
+
+import os
+import re
+import sqlite3
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from gradent_cli.schedulers import block
+from tests.conftest import Gradent
+from tests.street.crontab import NO_CRONTAB, Crontab
+
+THEIRS = b'MAILTO=""\r\n0 5 * * * caf\xe9 \0\n'
+
+
+@pytest.fixture
+def crontab(tmp_path: Path) -> Crontab:
+    return Crontab(tmp_path / "spool", tmp_path / "programs" / "crontab")
+
+
+@pytest.fixture
+def config(home: Path) -> Path:
+    path = home / ".config" / "gradent" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('frequency = "1hour"\n')
+    return path
+
+
+@pytest.fixture
+def state(home: Path) -> Path:
+    return home / ".local" / "state" / "gradent"
+
+
+def line(config: Path, expression: str = "0 * * * *") -> bytes:
+    return block.job_line(expression, Path(sys.executable), config)
+
+
+def backups(state: Path) -> list[Path]:
+    return sorted(state.glob("crontab-backups/*"))
+
+
+# ── what it does when all is well ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_install_writes_the_block_and_says_so(gradent: Gradent, crontab: Crontab, config: Path, state: Path):
+    """The line, in words, and the next three times; the bytes before it as they were, and a backup of them."""
+    crontab.tab = THEIRS
+    result = gradent("install-cron")
+    assert result.code == 0
+    assert crontab.tab == block.install(THEIRS, config, (line(config),))
+    said = result.out.splitlines()
+    assert said[:4] == [
+        "Installed in your crontab:",
+        f"  {line(config).decode()}",
+        "Every hour, at minute 0.",
+        "The next times:",
+    ]
+    assert len(said) == 7
+    assert all(re.fullmatch(r"  \w{3} \d\d \w{3} \d{4} \d\d:00 UTC", time) for time in said[4:])
+    (backup,) = backups(state)
+    assert backup.read_bytes() == THEIRS
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+
+
+def test_the_times_are_local(gradent: Gradent, crontab: Crontab, config: Path, monkeypatch: pytest.MonkeyPatch):
+    """They are those of the person's own clock."""
+    config.write_text('frequency = "24hours"\nat = "06:30"\n')
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    assert re.findall(r"\d\d:\d\d IST", gradent("install-cron").out) == ["06:30 IST"] * 3
+
+
+@pytest.mark.parametrize("wording", NO_CRONTAB)
+def test_install_into_no_crontab_and_back(gradent: Gradent, crontab: Crontab, config: Path, wording: str):
+    """Whatever daemon: a first crontab is made, and none is left when it goes."""
+    crontab.order(wording=wording)
+    assert gradent("install-cron").code == 0
+    assert crontab.tab == block.install(b"", config, (line(config),))
+    assert gradent("uninstall-cron").code == 0
+    assert crontab.tab is None
+
+
+def test_install_twice_changes_nothing(gradent: Gradent, crontab: Crontab, config: Path, state: Path):
+    """No write, no second backup, exit 0."""
+    crontab.tab = THEIRS
+    gradent("install-cron")
+    writes, before = crontab.writes, crontab.file.stat().st_mtime_ns
+    result = gradent("install-cron")
+    assert result.code == 0
+    assert result.out.startswith(f"already installed; nothing changed\n  {line(config).decode()}\n")
+    assert (crontab.writes, crontab.file.stat().st_mtime_ns) == (writes, before)
+    assert len(backups(state)) == 1
+
+
+def test_a_changed_frequency_changes_the_line_in_place(gradent: Gradent, crontab: Crontab, config: Path):
+    """And says what it was and what it is."""
+    crontab.tab = THEIRS
+    gradent("install-cron")
+    assert crontab.tab is not None
+    crontab.tab += b"@daily added later\n"
+    config.write_text('frequency = "30min"\n')
+    result = gradent("install-cron")
+    new = line(config, "*/30 * * * *")
+    assert crontab.tab == block.install(THEIRS, config, (new,)) + b"@daily added later\n"
+    assert result.out.startswith(
+        f"Changed in your crontab, from:\n  {line(config).decode()}\nto:\n  {new.decode()}\nEvery 30 minutes."
+    )
+
+
+def test_uninstall_gives_back_the_bytes(gradent: Gradent, crontab: Crontab, config: Path, state: Path):
+    """And says what went."""
+    crontab.tab = THEIRS
+    gradent("install-cron")
+    result = gradent("uninstall-cron")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == f"Removed from your crontab:\n  {line(config).decode()}\n"
+    assert crontab.tab == THEIRS
+    assert len(backups(state)) == 2
+
+
+def test_uninstall_without_a_block(gradent: Gradent, crontab: Crontab, config: Path):
+    """Nothing to do is not a failure."""
+    crontab.tab = THEIRS
+    result = gradent("uninstall-cron")
+    assert (result.code, result.out) == (0, f"no gradent block for {config} in the crontab\n")
+    assert crontab.writes == 0
+
+
+@pytest.mark.parametrize("damage", ["frequency = [", "unknown = 1", None])
+def test_uninstall_works_without_a_config(
+    gradent: Gradent, crontab: Crontab, config: Path, state: Path, damage: str | None
+):
+    """Broken or gone: the block must go all the same, with a backup in the default place."""
+    gradent("install-cron")
+    if damage is None:
+        config.unlink()
+    else:
+        config.write_text(damage)
+    assert gradent("uninstall-cron").code == 0
+    assert crontab.tab is None
+    assert len(backups(state)) == 2
+
+
+def test_two_configs_have_two_blocks(gradent: Gradent, crontab: Crontab, config: Path, tmp_path: Path):
+    """Each comes and goes by itself; a path with a blank is one word."""
+    other = tmp_path / "my courses" / "it's.toml"
+    other.parent.mkdir()
+    other.write_text('frequency = "6hours"\n')
+    crontab.tab = THEIRS
+    gradent("install-cron")
+    assert gradent("--config", other, "install-cron").code == 0
+    both = block.install(block.install(THEIRS, config, (line(config),)), other, (line(other, "0 0,6,12,18 * * *"),))
+    assert crontab.tab == both
+    gradent("uninstall-cron")
+    assert crontab.tab == block.uninstall(both, config)
+    gradent("--config", other, "uninstall-cron")
+    assert crontab.tab == THEIRS
+
+
+def test_the_path_of_this_shell_is_kept(
+    gradent: Gradent, crontab: Crontab, config: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """For agents that are commands; installing again brings it up to date, and the day of installing stays."""
+    gradent("install-cron")
+    first = facts(state)
+    assert first["path"] == os.environ["PATH"]
+    monkeypatch.setenv("PATH", os.environ["PATH"] + ":/opt/agents")
+    gradent("install-cron")
+    assert facts(state) == {"path": os.environ["PATH"], "installed_at": first["installed_at"]}
+    assert first["installed_at"].endswith("+00:00")
+
+
+def facts(state: Path) -> dict[str, str]:
+    connection = sqlite3.connect(state / "gradent.db")
+    try:
+        return dict(connection.execute("SELECT key, value FROM facts"))
+    finally:
+        connection.close()
+
+
+# ── --dry-run ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_dry_run_shows_the_difference(gradent: Gradent, crontab: Crontab, config: Path, state: Path):
+    """A unified diff, with bytes that a terminal cannot show escaped; nothing is written anywhere."""
+    crontab.tab = THEIRS
+    result = gradent("install-cron", "--dry-run")
+    assert result.code == 0
+    assert result.out.splitlines()[:8] == [
+        "--- crontab now",
+        "+++ crontab then",
+        "@@ -1,2 +1,5 @@",
+        ' MAILTO=""\\r',
+        " 0 5 * * * caf\\xe9 \\x00",
+        f"+# >>> gradent {config} >>>",
+        f"+{line(config).decode()}",
+        f"+# <<< gradent {config} <<<",
+    ]
+    assert (crontab.tab, crontab.writes, state.exists()) == (THEIRS, 0, False)
+
+
+def test_dry_run_shows_a_missing_newline(gradent: Gradent, crontab: Crontab, config: Path):
+    """A line that gets an end is a change, too."""
+    crontab.tab = b"0 5 * * * backup"
+    shown = gradent("install-cron", "--dry-run").out.splitlines()
+    assert "-0 5 * * * backup (no newline)" in shown
+    assert "+0 5 * * * backup" in shown
+
+
+def test_dry_run_of_nothing(gradent: Gradent, crontab: Crontab, config: Path):
+    """What is there already needs no diff."""
+    gradent("install-cron")
+    assert gradent("install-cron", "--dry-run").out.startswith("already as it should be; nothing would change\n")
+
+
+def test_dry_run_of_uninstall(gradent: Gradent, crontab: Crontab, config: Path):
+    """The same, the other way round."""
+    crontab.tab = THEIRS
+    gradent("install-cron")
+    before, writes = crontab.tab, crontab.writes
+    result = gradent("uninstall-cron", "--dry-run")
+    assert f"-{line(config).decode()}" in result.out.splitlines()
+    assert (crontab.tab, crontab.writes) == (before, writes)
+
+
+# ── warnings ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_disabled_config_is_installed_with_a_warning(gradent: Gradent, crontab: Crontab, config: Path):
+    """The line is right, and still nothing would happen."""
+    config.write_text("enabled = false\n")
+    result = gradent("install-cron")
+    assert result.code == 0
+    assert "warning: this config has enabled = false" in result.err
+    assert "hint: gradent config set --enabled" in result.err
+
+
+def test_settings_that_cron_will_not_see_are_named(
+    gradent: Gradent, crontab: Crontab, config: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What comes from this shell's environment works here and not in cron; its value is not shown."""
+    monkeypatch.setenv("GRADENT_NTFY__TOPIC", "a-secret-topic")
+    result = gradent("install-cron")
+    assert "warning: only this shell's environment sets ntfy.topic, and cron will not see it" in result.err
+    assert "a-secret-topic" not in result.out + result.err
+
+
+# ── refusals: every one leaves every byte ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("command", ["install-cron", "uninstall-cron"])
+@pytest.mark.parametrize(
+    ("orders", "said"),
+    [
+        (
+            {"list": "fail"},
+            "gradent: cannot read the crontab: `crontab -l` ended with 1 and said: crontab: something went wrong",
+        ),
+        ({"list": "deny"}, "You (ada) are not allowed to use this program"),
+        ({"write": "fail"}, "the crontab could not be written: "),
+        ({"write": "deny"}, "You (ada) are not allowed to use this program"),
+        ({"write": "forget"}, "the crontab could not be written: "),
+        ({"write": "truncate once"}, "the old one was put back"),
+    ],
+)
+def test_a_crontab_program_that_fails(
+    gradent: Gradent, crontab: Crontab, config: Path, command: str, orders: dict[str, str], said: str
+):
+    """69, one sentence, and the crontab as it was."""
+    crontab.tab = before = block.install(THEIRS, config, (line(config, "5 * * * *"),)) + THEIRS
+    crontab.order(**orders)
+    result = gradent(command)
+    assert (result.code, result.out) == (69, "")
+    assert said in result.err
+    assert "\x1b" not in result.err
+    assert crontab.tab == before
+
+
+@pytest.mark.parametrize("command", ["install-cron", "uninstall-cron"])
+def test_a_crontab_that_is_edited_meanwhile(gradent: Gradent, crontab: Crontab, config: Path, command: str):
+    """69; the edit stays, and nothing of ours is added or taken."""
+    crontab.tab = before = block.install(THEIRS, config, (line(config, "5 * * * *"),))
+    crontab.order(edit_before_list=2)
+    result = gradent(command)
+    assert result.code == 69
+    assert "the crontab changed while gradent was working on it; nothing was written" in result.err
+    assert "hint: run the command again" in result.err
+    assert crontab.tab == before + b"@daily edited meanwhile\n"
+
+
+def test_a_crontab_that_cannot_be_put_back(gradent: Gradent, crontab: Crontab, config: Path, state: Path):
+    """69, and the command that helps."""
+    crontab.tab = THEIRS
+    crontab.order(write="truncate")
+    result = gradent("install-cron")
+    assert result.code == 69
+    (backup,) = backups(state)
+    assert f"hint: put it back with: crontab {backup}" in result.err
+    assert backup.read_bytes() == THEIRS
+
+
+def test_a_program_that_warns_is_no_failure(gradent: Gradent, crontab: Crontab, config: Path):
+    """What it says on standard error with exit code 0 is not our business."""
+    crontab.tab = THEIRS
+    crontab.order(list="warn", write="warn")
+    assert gradent("install-cron").code == 0
+    assert crontab.tab == block.install(THEIRS, config, (line(config),))
+
+
+@pytest.mark.e2e
+def test_a_program_that_hangs(gradent: Gradent, crontab: Crontab, config: Path):
+    """69 after fifteen seconds."""
+    crontab.tab = THEIRS
+    crontab.order(list="hang")
+    result = gradent("install-cron")
+    assert result.code == 69
+    assert "did not answer within 15 seconds" in result.err
+    assert crontab.tab == THEIRS
+
+
+@pytest.mark.parametrize("command", ["install-cron", "uninstall-cron"])
+def test_no_crontab_program(
+    gradent: Gradent, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    """69, and what to install."""
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    result = gradent(command)
+    assert result.code == 69
+    assert "gradent: the program `crontab` is not installed\n  hint: install " in result.err
+
+
+@pytest.mark.parametrize("command", ["install-cron", "uninstall-cron"])
+def test_a_damaged_block(gradent: Gradent, crontab: Crontab, config: Path, command: str):
+    """69, the lines, and what to do."""
+    crontab.tab = before = THEIRS + block.begin(config) + b"\n" + line(config) + b"\n"
+    result = gradent(command)
+    assert result.code == 69
+    assert f"the block of {config} in the crontab is not whole (line 3 begins it); nothing was written" in result.err
+    assert "crontab -e" in result.err
+    assert crontab.tab == before
+
+
+def test_a_path_that_cron_would_break(gradent: Gradent, crontab: Crontab, tmp_path: Path):
+    """78 with the reason; the crontab is not even read."""
+    config = tmp_path / "100%.toml"
+    config.write_text('frequency = "1hour"\n')
+    result = gradent("--config", config, "install-cron")
+    assert result.code == 78
+    assert "has a '%', which cron turns into a line break" in result.err
+    assert crontab.calls == []
+
+
+@pytest.mark.parametrize("text", [None, "frequency = [", 'frequency = "hourly"'])
+def test_a_config_that_cannot_be_used(gradent: Gradent, crontab: Crontab, config: Path, text: str | None):
+    """78; the crontab is not even read."""
+    if text is None:
+        config.unlink()
+    else:
+        config.write_text(text)
+    assert gradent("install-cron").code == 78
+    assert crontab.calls == []
+
+
+def test_a_python_that_cannot_import_gradent(
+    gradent: Gradent, crontab: Crontab, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """78: it would fail at every tick, where nobody sees it."""
+    bare = tmp_path / "python"
+    bare.write_text("#!/bin/sh\nexit 1\n")
+    bare.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(bare))
+    result = gradent("install-cron")
+    assert result.code == 78
+    assert "does not find gradent_cli by itself" in result.err
+    assert crontab.writes == 0
+
+
+def test_a_state_directory_that_cannot_be_made(gradent: Gradent, crontab: Crontab, config: Path, state: Path):
+    """74; without a place for the backup nothing is written."""
+    state.parent.mkdir(parents=True)
+    state.write_text("in the way")
+    crontab.tab = THEIRS
+    assert gradent("install-cron").code == 74
+    assert (crontab.tab, crontab.writes) == (THEIRS, 0)

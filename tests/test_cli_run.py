@@ -1,0 +1,269 @@
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.street.server import Answer
+
+FEED = """BEGIN:VCALENDAR\r
+VERSION:2.0\r
+PRODID:-//example//EN\r
+BEGIN:VTODO\r
+UID:essay@example\r
+DTSTAMP:20261101T120000Z\r
+DUE:20991201T120000Z\r
+SUMMARY:Essay 1\r
+END:VTODO\r
+END:VCALENDAR\r
+"""
+
+
+@pytest.fixture
+def config(home):
+    """Writes the default config file from TOML text; the study agent with one good feed unless told otherwise."""
+    path = home / ".config/gradent/config.toml"
+    path.parent.mkdir(parents=True)
+    feed = home / "feed.ics"
+    feed.write_text(FEED, newline="")
+
+    def write(text='[[study.sources]]\nkind = "ics"\npath = "~/feed.ics"\n', *, before=""):
+        path.write_text(before + text)
+        path.chmod(0o600)
+        return path
+
+    write()
+    return write
+
+
+@pytest.fixture
+def state(home):
+    return home / ".local/state/gradent"
+
+
+def command(*argv, **keys):
+    """The `[agent]` table of a command."""
+    lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+    return "\n".join(["[agent]", 'kind = "command"', f"command = {json.dumps(list(argv))}", *lines, ""])
+
+
+def everything(folder):
+    return {path: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_a_run_says_what_its_tools_did_and_what_it_would_tell(gradent, config):
+    """Without a channel: plain lines, one line that says so, and the messages."""
+    result = gradent("run")
+    assert result.code == 0
+    assert "✓ Check assignments" in result.out
+    assert "No channel is configured, so these messages only went to the log:" in result.out
+    assert "🤖 Agent Started" in result.out
+    assert "✅ Agent Completed" in result.out
+    assert max(len(line) for line in result.out.splitlines()) <= 80
+
+
+def test_a_second_run_finds_nothing_new_and_says_so(gradent, config):
+    """Nothing is done again and nothing is told again but the start and the end."""
+    gradent("run")
+    result = gradent("run", "--json")
+    run = json.loads(result.out)
+    assert [call["changed"] for call in run["tools"]] == [False] * 4
+    assert "All caught up" in run["summary"]
+
+
+def test_messages_reach_ntfy_and_discord(gradent, config, server):
+    """Start, each tool, end: one message each, in order, to both; on record as sent."""
+    server.answer = Answer(200, b'{"id":"x"}')
+    config(
+        before=f"""
+[ntfy]
+server = "{server.url}"
+topic = "gradent-test-x7k2m9"
+[discord]
+webhook = "{server.url}/api/webhooks/1234567890/t0ken-planted-abcdef"
+"""
+    )
+    result = gradent("run", "--json")
+    run = json.loads(result.out)
+    ntfy = [request.json["title"] for request in server.requests if "embeds" not in request.json]
+    discord = [request.json["embeds"][0]["title"] for request in server.requests if "embeds" in request.json]
+    assert ntfy == discord
+    assert (ntfy[0], ntfy[-1]) == ("🤖 Agent Started", "✅ Agent Completed")
+    assert [delivery["status"] for delivery in run["deliveries"]] == ["sent"] * 2 * len(ntfy)
+
+
+def test_quiet_says_nothing_unless_it_failed(gradent, config):
+    """cron mails whatever is printed, so success prints nothing; a failure says what and where more is."""
+    result = gradent("run", "--quiet")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    config(command(sys.executable, "-c", "raise SystemExit('no key')"))
+    result = gradent("run", "--quiet")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(
+        "gradent: the run failed: the program exited with 1: no key\n  hint: gradent history 2"
+    )
+
+
+def test_a_failed_source_fails_the_run(gradent, config, home):
+    """`All caught up` is never said when a feed could not be read; what it gave before stays."""
+    gradent("run")
+    (home / "feed.ics").write_text("<html>Sign in</html>")
+    result = gradent("run")
+    assert result.code == 1
+    assert "All caught up" not in result.out
+    assert "Failed after" in result.out
+    plan = json.loads(gradent("assignments", "--json").out)
+    assert [assignment["title"] for assignment in plan] == ["Essay 1"]
+
+
+def test_a_dry_run_changes_nothing(gradent, config, home, server):
+    """No state, no plan, no message; what would be sent is shown."""
+    before = everything(home)
+    result = gradent("run", "--dry-run")
+    assert result.code == 0
+    assert "A dry run: nothing was written" in result.out
+    assert everything(home) == before
+    config(before=f'[ntfy]\nserver = "{server.url}"\ntopic = "gradent-test-x7k2m9"\n')
+    document = json.loads(gradent("run", "--dry-run", "--json").out)
+    assert document["messages"][0]["title"] == "🤖 Agent Started"
+    assert server.requests == []
+
+
+def test_a_dry_run_after_a_real_one_knows_what_was_known(gradent, config, state):
+    """It works on a copy of the state."""
+    gradent("run")
+    before = everything(state)
+    assert "All caught up" in gradent("run", "--dry-run").out
+    assert everything(state) == before
+
+
+def test_disabled_runs_are_skipped_on_record(gradent, config):
+    """Exit 0 and a `skipped` run; `--force` runs all the same."""
+    config(before="enabled = false\n")
+    result = gradent("run")
+    assert (result.code, "disabled" in result.out) == (0, True)
+    assert [run["status"] for run in json.loads(gradent("history", "--json").out)] == ["skipped"]
+    assert json.loads(gradent("run", "--force", "--json").out)["status"] == "success"
+
+
+def test_no_source_is_a_config_error_that_is_told(gradent, config, server):
+    """A study agent without assignments cannot say that all is well: 78, with the command that mends it."""
+    config(f'[ntfy]\nserver = "{server.url}"\ntopic = "gradent-test-x7k2m9"\n')
+    result = gradent("run", "--quiet")
+    assert result.code == 78
+    assert "gradent config set --source" in result.err
+    assert server.requests[-1].json["title"] == "❌ Agent Failed"
+
+
+def test_a_state_that_cannot_be_used_is_told_on_the_phone(gradent, config, server, home):
+    """Nothing can be recorded, so exit 74, one sentence, and the failure message."""
+    (home / "in-the-way").write_text("")
+    config(
+        before=f"""
+state_dir = "~/in-the-way/state"
+[ntfy]
+server = "{server.url}"
+topic = "gradent-test-x7k2m9"
+"""
+    )
+    result = gradent("run", "--quiet")
+    assert result.code == 74
+    assert result.err.startswith("gradent: cannot create the directory")
+    assert [request.json["title"] for request in server.requests] == ["❌ Agent Failed"]
+
+
+def test_a_command_agent_runs_with_its_own_words(gradent, config, tmp_path):
+    """Its tools and summary are the run's; its exit code is on record."""
+    script = tmp_path / "agent"
+    script.write_text(f"""#!{sys.executable}
+import os, sys
+print('{{"type":"tool.completed","tool":"read","title":"Read feed","ok":true,"result":"3 items"}}')
+print('{{"type":"run.completed","summary":"%s %s"}}' % (sys.argv[1], os.environ["KEY"]))
+""")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    config(command(str(script), "{prompt}", prompt="plan") + '[agent.env]\nKEY = "p1anted-key-value"\n')
+    run = json.loads(gradent("run", "--json").out)
+    assert (run["agent"], run["summary"], run["exit_code"]) == ("command", "plan ***", 0)
+    assert [(call["tool"], call["result"]) for call in run["tools"]] == [("read", "3 items")]
+
+
+def test_out_of_time_is_124(gradent, config):
+    """The limit of the config is the limit of the run."""
+    config(command("sleep", "60", timeout="1s", grace="1s"))
+    result = gradent("run")
+    assert result.code == 124
+    assert "ran out of time after 1s" in result.out
+
+
+def spawn(*arguments, **options):
+    """gradent as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "gradent_cli", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+    )  # fmt: skip
+
+
+def wait_for(path):
+    for _ in range(500):
+        if path.exists():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{path} never came")
+
+
+def test_the_second_run_is_turned_away_while_the_first_goes_on(gradent, config, tmp_path):
+    """75, on record as skipped with who holds the lock; the first one ends as if nothing had been."""
+    config(command("sh", "-c", f"touch {tmp_path}/going; while [ ! -e {tmp_path}/go-on ]; do sleep 0.05; done"))
+    first = spawn("run", "--quiet")
+    wait_for(tmp_path / "going")
+    result = gradent("run", "--quiet")
+    (tmp_path / "go-on").touch()
+    assert first.wait(20) == 0
+    first.communicate()
+    assert (result.code, result.err) == (75, "")
+    runs = json.loads(gradent("history", "--json").out)
+    assert [run["status"] for run in runs] == ["skipped", "success"]
+    assert f"process {first.pid}" in runs[0]["error"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
+def test_ended_by_a_signal_the_agent_is_ended_too(gradent, config, tmp_path, number, code):
+    """Ctrl-C and TERM end the program, record the run and leave nothing behind."""
+    config(command("sh", "-c", f"echo $$ > {tmp_path}/going; exec sleep 60", grace="1s"))
+    process = spawn("run", "--quiet", start_new_session=True)
+    wait_for(tmp_path / "going")
+    time.sleep(0.1)
+    os.kill(process.pid, number)
+    assert process.wait(20) == code
+    process.communicate()
+    agent = int((tmp_path / "going").read_text())
+    state = Path(f"/proc/{agent}/stat")
+    assert not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    assert json.loads(gradent("history", "last", "--json").out)["status"] == "interrupted"
+
+
+def test_a_killed_run_is_found_by_the_next(gradent, config, tmp_path):
+    """SIGKILL leaves `running`; the next run calls it interrupted and goes on."""
+    config(command("sh", "-c", f"touch {tmp_path}/going; exec sleep 60"))
+    process = spawn("run", "--quiet", start_new_session=True)
+    wait_for(tmp_path / "going")
+    process.kill()
+    process.communicate()
+    config()
+    assert gradent("run", "--quiet").code == 0
+    runs = json.loads(gradent("history", "--json").out)
+    assert [run["status"] for run in runs] == ["success", "interrupted"]
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run(gradent, config):
+    """`gradent run | head -1`, or a cron that died: the agent works on and the run is a success."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = subprocess.run([sys.executable, "-P", "-m", "gradent_cli", "run"], stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert b"Traceback" not in process.stderr
+    assert json.loads(gradent("history", "last", "--json").out)["status"] == "success"

@@ -1,0 +1,102 @@
+import json
+from dataclasses import replace
+from datetime import UTC, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gradent_cli.agents.study.store import Known
+from gradent_cli.cli import render
+from gradent_cli.records import Assignment, Delivery, Plan, Run, Session, Shortfall, ToolCall
+from tests.street.clock import NOW
+
+CALL = ToolCall(
+    id="1", tool="check", title="Check assignments", status="completed", result="11 assignments " * 12,
+    started_at=NOW, finished_at=NOW + timedelta(seconds=1.25),
+)  # fmt: skip
+RUN = Run(
+    id="20261123-090000-aaaa", trigger="cron", status="success", agent="study", started_at=NOW,
+    finished_at=NOW + timedelta(seconds=2), summary="Planned", tools=(CALL,),
+    deliveries=(
+        Delivery(message_id="1", channel="ntfy", event="started", status="sent", attempts=1),
+        Delivery(message_id="2", channel="ntfy", event="completed", status="failed", attempts=1, error="no answer"),
+    ),
+)  # fmt: skip
+ESSAY = Assignment(source="s", key="1", title="Essay <1>", course="WRIT 101", due_at=NOW + timedelta(days=2, hours=3))
+LATE = Assignment(source="s", key="2", title="Lab", due_at=NOW - timedelta(days=1), done=False)
+KNOWN = [
+    Known(assignment=assignment, assessment=None, first_seen_at=NOW, last_seen_at=NOW, vanished=False)
+    for assignment in (ESSAY, LATE)
+]
+SESSION = Session(
+    assignment_id=ESSAY.id, ordinal=1, title="Essay <1> (WRIT 101)",
+    starts_at=NOW + timedelta(hours=1), ends_at=NOW + timedelta(hours=3),
+)  # fmt: skip
+PLAN = Plan(sessions=(SESSION,), short=(Shortfall(assignment_id=LATE.id, minutes=90, remedy="An hour more helps."),))
+
+
+def test_a_run_as_json_has_the_keys_that_scripts_rely_on():
+    """The contract's keys, times in ISO 8601 UTC, durations in seconds."""
+    document = json.loads(json.dumps(render.run_document(RUN)))
+    assert set(document) >= {
+        "id", "trigger", "status", "started_at", "finished_at", "duration_seconds", "agent", "summary", "error",
+        "tools", "deliveries", "missed_runs",
+    }  # fmt: skip
+    assert set(document["tools"][0]) >= {
+        "id", "tool", "title", "status", "result", "error", "started_at", "finished_at"
+    }  # fmt: skip
+    assert set(document["deliveries"][0]) == {"channel", "event", "status", "attempts", "error"}
+    assert (document["started_at"], document["duration_seconds"]) == ("2026-11-23T09:00:00Z", 2.0)
+
+
+def test_no_line_is_wider_than_the_terminal():
+    """Eighty columns, whatever the texts are."""
+    pages = [
+        render.tool_line(CALL),
+        render.run_page(RUN, UTC),
+        render.history_table([RUN, replace(RUN, summary="word " * 50)], UTC),
+        render.agenda(PLAN, KNOWN, UTC, NOW, per_day=timedelta(hours=4)),
+        render.assignments_table([(known, 2.5) for known in KNOWN], UTC, NOW),
+    ]
+    assert max(len(line) for page in pages for line in page.splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.04, "0.0s"), (1.25, "1.2s"), (12, "12s"), (180, "3min"), (7500, "2h 5min"), (7200, "2h"),
+     (259200, "3 days")],
+)  # fmt: skip
+def test_spans_are_as_long_as_they_need_to_be(seconds, words):
+    """Tenths for what is quick, days for what is slow."""
+    assert render.span(timedelta(seconds=seconds)) == words
+
+
+def test_deliveries_are_a_sentence_a_channel():
+    """How many arrived, and why the others did not."""
+    assert render.deliveries_text(RUN) == ["Sent 1 message to ntfy.", "ntfy did not take 1 message: no answer"]
+
+
+def test_the_agenda_shows_days_sessions_dues_and_what_does_not_fit():
+    """In the student's own zone: overdue first, then day by day, then what is short."""
+    text = render.agenda(PLAN, KNOWN, ZoneInfo("Europe/Amsterdam"), NOW, per_day=timedelta(hours=4))
+    assert text.splitlines() == [
+        "Overdue",
+        "  Lab, due Sun 22 Nov 10:00",
+        "Mon 23 Nov  █████░░░░░ 2h",
+        "  11:00-13:00  Essay <1> (WRIT 101)",
+        "Wed 25 Nov",
+        "  13:00 due    Essay <1> (WRIT 101)",
+        "Does not fit",
+        "  Lab: 1h 30min short. An hour more helps.",
+    ]
+
+
+def test_the_plan_as_json_names_sessions_shortfalls_and_days():
+    """The contract's keys."""
+    document = render.plan_document(PLAN, UTC)
+    assert document["sessions"][0] == {
+        "id": f"{ESSAY.id}-1", "assignment_id": ESSAY.id, "title": SESSION.title,
+        "starts_at": "2026-11-23T10:00:00Z", "ends_at": "2026-11-23T12:00:00Z", "pinned": False,
+    }  # fmt: skip
+    assert document["short"] == [{"assignment_id": LATE.id, "minutes": 90, "remedy": "An hour more helps."}]
+    assert document["days"] == [{"date": "2026-11-23", "minutes": 120}]
