@@ -1,0 +1,433 @@
+"""`config`: looking at the config, and changing it."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gradent_cli.errors import ConfigError, CrontabError, GradentError, StateError, UnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from gradent_cli.config import Config
+
+app = typer.Typer(help="Look at the config, and change it.", no_args_is_help=True)
+
+Step = Callable[[str], str]
+"""From the text of the config to the text with one key changed."""
+
+_JSON = typer.Option("--json", help="Print one JSON document.")
+_REVEAL = typer.Option("--reveal", help="Show secrets as they are.")
+
+
+# ── changing single keys ──
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Any key, such as study.max_per_day.")] = None,
+    value: Annotated[
+        str | None, typer.Argument(metavar="[VALUE]", help="Its value; - reads it from standard input.")
+    ] = None,
+    frequency: Annotated[
+        str | None, typer.Option(metavar="F", help="15min ... 24hours, or a five-field cron expression.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(metavar="HH:MM", help="Where the schedule starts in the day.")] = None,
+    enabled: Annotated[
+        bool | None, typer.Option("--enabled/--disabled", help="Whether scheduled runs do anything.")
+    ] = None,
+    ntfy_topic: Annotated[str | None, typer.Option(metavar="TOPIC", help="The ntfy topic that gets messages.")] = None,
+    ntfy_server: Annotated[str | None, typer.Option(metavar="URL", help="The ntfy server, if not ntfy.sh.")] = None,
+    ntfy_token: Annotated[
+        str | None, typer.Option(metavar="-", help="The ntfy access token, read from standard input.")
+    ] = None,
+    discord_webhook: Annotated[
+        str | None, typer.Option(metavar="URL|-", help="The Discord webhook; - reads it from standard input.")
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL|PATH|-", help="One more calendar feed, or a .ics, .toml or .csv file."),
+    ] = None,
+) -> None:
+    """Set values in the config file; what is not valid is refused and changes nothing."""
+    from gradent_cli.config import add_table, parse_value, set_value
+
+    flags = {
+        "frequency": frequency,
+        "at": at,
+        "enabled": None if enabled is None else str(enabled),
+        "ntfy.topic": ntfy_topic,
+        "ntfy.server": ntfy_server,
+        "ntfy.token": ntfy_token,
+        "discord.webhook": discord_webhook,
+    }
+    given = [(name, raw) for name, raw in flags.items() if raw is not None]
+    if key is not None:
+        if value is None:
+            raise UsageError(f"there is no value for {key}", hint=f"gradent config set {key} VALUE, or - to read it")
+        given.append((key, value))
+    sources = [("study.sources", raw) for raw in source or []]
+    if not given and not sources:
+        raise UsageError("there is nothing to set", hint="gradent config set --help")
+    if len({name for name, _ in given}) < len(given):
+        raise UsageError(f"{key} is given twice")
+    if [raw for _, raw in given + sources].count("-") > 1:
+        raise UsageError("only one value can be read from standard input", hint="set the other one in a second call")
+    for name, raw in given + sources:
+        _warn_of_history(name, raw)
+    steps: list[tuple[str, Step]] = []
+    for name, raw in given:
+        typed = parse_value(name, _typed(name, raw))
+        steps.append((name, partial(set_value, key=name, value=typed)))
+    for name, raw in sources:
+        table = _source(_typed(name, raw))
+        steps.append((name, partial(add_table, key=name, table=table)))
+    _apply(context.obj, steps)
+
+
+@app.command()
+def unset(
+    context: typer.Context, key: Annotated[str, typer.Argument(help="The key or table that goes back to its default.")]
+) -> None:
+    """Remove a value from the config file, so that its default counts again."""
+    from gradent_cli.config import unset_value
+    from gradent_cli.config.keys import shape
+
+    shape(key)
+    _apply(context.obj, [(key, partial(unset_value, key=key))])
+
+
+def _apply(path: Path, steps: list[tuple[str, Step]]) -> None:
+    """Change the file, and say what that changed."""
+    from gradent_cli.config import change, check
+
+    before: list[Config] = []
+    changed: list[str] = []
+
+    def edit(text: str) -> str:
+        with suppress(ConfigError):  # what is wrong now may be just what is being set
+            before.append(check(path, text, os.environ))
+        for key, step in steps:
+            old, text = text, step(text)
+            if text != old and key not in changed:
+                changed.append(key)
+        return text
+
+    config = change(path, os.environ, edit)
+    for key in changed:
+        typer.echo(f"{key}: {_transition(before, config, key)} in {path}")
+    if not changed:
+        typer.echo(f"nothing to change in {path}")
+    keys = {key for key, _ in steps}
+    if keys & {"frequency", "at"}:
+        _follow(config)
+    for key in sorted(keys):
+        _warn_of_variable(key)
+    if "ntfy.topic" in changed:
+        _warn_of_guessable_topic(config)
+
+
+def _transition(before: "list[Config]", after: "Config", key: str) -> str:
+    from gradent_cli.config import value_of
+
+    value = value_of(after, key)
+    if isinstance(value, dict):
+        return "changed"
+    new = _spoken(value)
+    old = _spoken(value_of(before[0], key)) if before else new
+    return new if old == new else f"{old} -> {new}"
+
+
+def _spoken(value: Any) -> str:
+    """A value on one line; of sources and calendars only their names."""
+    if _is_tables(value):
+        return ", ".join(entry["name"] for entry in value)
+    return _cells(value)[0]
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _typed(key: str, raw: str) -> str:
+    """The value itself, or what standard input says where it is `-`."""
+    if raw != "-":
+        return raw
+    if sys.stdin.isatty():
+        return str(typer.prompt(key, hide_input=True, err=True))
+    try:
+        text = sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{key}: must be UTF-8 text") from error
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _source(text: str) -> dict[str, str]:
+    """An address, or a file whose suffix says what it is; a path counts from the working directory."""
+    from gradent_cli import paths
+
+    if "://" in text:
+        return {"kind": "ics", "url": text}
+    path = paths.absolute(Path(text), os.environ)
+    if not path.is_file():
+        _warn(f"there is no file {path} yet")
+    kind = path.suffix.lower().removeprefix(".")
+    return {"kind": kind if kind in ("toml", "csv") else "ics", "path": str(path)}
+
+
+def _follow(config: "Config") -> None:
+    """Give an installed crontab line the new schedule."""
+    from gradent_cli.schedulers.cron import follow
+
+    try:
+        sentence = follow(config.path, config.cron_expression, state_dir=config.state_dir, environ=os.environ)
+    except (CrontabError, StateError) as error:
+        _warn(f"an installed crontab line still has the old schedule: {error.message}", hint="gradent install-cron")
+        return
+    if sentence is not None:
+        typer.echo(sentence)
+
+
+def _warn(sentence: str, *, hint: str | None = None) -> None:
+    typer.echo(f"gradent: warning: {sentence}", err=True)
+    if hint is not None:
+        typer.echo(f"  hint: {hint}", err=True)
+
+
+def _warn_of_history(key: str, raw: str) -> None:
+    from gradent_cli.config import is_secret
+
+    names_a_secret = is_secret(key) and (key != "study.sources" or "://" in raw)
+    if raw != "-" and names_a_secret:
+        _warn(f"the value of {key} is now in your shell's history", hint="next time write - and paste it when asked")
+
+
+def _warn_of_variable(key: str) -> None:
+    from gradent_cli.config import variable
+
+    name = variable(key)
+    if os.environ.get(name):
+        _warn(f"{name} is set in this shell and counts more than the file")
+
+
+def _warn_of_guessable_topic(config: "Config") -> None:
+    from gradent_cli.config.starter import new_topic
+
+    ntfy = config.settings.ntfy
+    if ntfy.topic is None or ntfy.token is not None:
+        return
+    if len(ntfy.topic) < 12 or not any(character.isdigit() for character in ntfy.topic):
+        _warn(
+            f"the topic {ntfy.topic} is easy to guess, and whoever knows it reads your messages",
+            hint=f"gradent config set --ntfy-topic {new_topic()}",
+        )
+
+
+# ── looking ──
+
+
+@app.command()
+def get(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="A key such as frequency, or a table such as study.")],
+    reveal: Annotated[bool, _REVEAL] = False,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Print the value that counts for a key."""
+    from gradent_cli.cli import render
+    from gradent_cli.config import load, value_of
+
+    value = value_of(load(context.obj, os.environ), key, reveal=reveal)
+    if as_json:
+        render.document(value)
+    elif value is None:
+        typer.echo(f"{key} is not set", err=True)
+    else:
+        typer.echo(_toml(key, value))
+
+
+def _toml(key: str, value: Any) -> str:
+    """Tables as a TOML document, text as it is, everything else as it stands behind a key."""
+    import tomli_w
+
+    from gradent_cli.config.document import inline
+
+    if isinstance(value, dict):
+        return tomli_w.dumps(_set_only(value)).rstrip("\n")
+    if _is_tables(value):
+        return tomli_w.dumps({key.rpartition(".")[2]: _set_only(value)}).rstrip("\n")
+    return value if isinstance(value, str) else inline(value)
+
+
+def _set_only(value: Any) -> Any:
+    """Without what is not set, for which TOML has no word."""
+    if isinstance(value, dict):
+        return {name: _set_only(inner) for name, inner in value.items() if inner is not None}
+    return [_set_only(entry) for entry in value] if isinstance(value, list) else value
+
+
+@app.command()
+def show(
+    context: typer.Context, reveal: Annotated[bool, _REVEAL] = False, as_json: Annotated[bool, _JSON] = False
+) -> None:
+    """Show every key with the value that counts and where it comes from."""
+    from gradent_cli.cli import render
+    from gradent_cli.config import flat, load, values
+
+    config = load(context.obj, os.environ)
+    known = flat(values(config, reveal=reveal))
+    if as_json:
+        keys = {key: {"value": value, "origin": config.origins[key]} for key, value in known.items()}
+        render.document({"path": str(config.path), "keys": keys})
+        return
+    rows = [
+        [key, config.origins[key].partition(" ")[0], cell] for key, value in known.items() for cell in _cells(value)
+    ]
+    typer.echo(f"{config.path}\n")
+    typer.echo(render.table(rows, ["KEY", "FROM", "VALUE"]))
+    variables = [origin.partition(" ")[2] for origin in config.origins.values() if origin.startswith("environment ")]
+    if variables:
+        typer.echo(render.hanging("\nFrom the environment: ", ", ".join(sorted(set(variables))), indent=2))
+    for warning in config.warnings:
+        _warn(warning)
+
+
+def _cells(value: Any) -> list[str]:
+    """A value as one line, a list of tables as one for each."""
+    from gradent_cli.config.document import inline
+    from gradent_cli.text import one_line
+
+    if value is None:
+        return ["not set"]
+    if _is_tables(value):
+        return [inline(_set_only(entry)) for entry in value]
+    return [one_line(value if isinstance(value, str) else inline(value))]
+
+
+@app.command()
+def path(context: typer.Context) -> None:
+    """Print where the config file is, or would be."""
+    typer.echo(context.obj)
+
+
+# ── the whole file ──
+
+
+@app.command()
+def init(context: typer.Context) -> None:
+    """Write a small config to start with."""
+    from gradent_cli.config import change, read
+    from gradent_cli.config.starter import starter
+
+    present = read(context.obj)
+    if present is not None and present != starter(like=present):
+        raise ConfigError(f"there is a config already: {context.obj}", hint="gradent config edit")
+    if present is not None:
+        typer.echo(f"nothing to do: {context.obj} is as it was first written")
+    else:
+        change(context.obj, os.environ, lambda _: starter())
+        typer.echo(f"wrote {context.obj}")
+    gradent = _command(context.obj)
+    typer.echo(
+        f"Next, your assignments (paste the address of your calendar feed), and the schedule:\n"
+        f"  {gradent} config set --source -\n  {gradent} install-cron"
+    )
+
+
+def _command(path: Path) -> str:
+    """How to call gradent for this config."""
+    import shlex
+
+    from gradent_cli import paths
+
+    if path == paths.config_file(None, os.environ):
+        return "gradent"
+    return f"gradent --config {shlex.quote(str(path))}"
+
+
+@app.command()
+def edit(context: typer.Context) -> None:
+    """Open the config in your editor; it is put in place only when it is valid."""
+    import shutil
+    import tempfile
+
+    from gradent_cli import files
+    from gradent_cli.config import read
+    from gradent_cli.config.starter import starter
+
+    original = read(context.obj)
+    shown = starter() if original is None else original
+    # Not beside the config: other programs may watch that folder, and it may be one that others can read.
+    folder = Path(tempfile.mkdtemp(prefix="gradent-"))
+    draft = folder / "config.toml"
+    files.write_atomic(draft, shown.encode(), mode=0o600)
+    try:
+        config = _edited(context.obj, original or "", shown, draft)
+    except (ConfigError, StateError) as error:
+        raise type(error)(error.message, hint=f"nothing was changed; your draft is {draft}") from error
+    except UnavailableError:
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
+    if config is None:
+        typer.echo(f"nothing changed in {context.obj}")
+    else:
+        typer.echo(f"changed {context.obj}")
+        _follow(config)
+
+
+def _edited(path: Path, original: str, shown: str, draft: Path) -> "Config | None":
+    """The config as the person left it, put in place; None when the draft is as it was shown."""
+    from gradent_cli.config import read
+
+    while True:
+        _open_editor(draft)
+        text = read(draft)
+        if text is None or text == shown:
+            return None
+        try:
+            return _install(path, original, text)
+        except GradentError as error:
+            if not _wants_to_go_on(error):
+                raise
+
+
+def _open_editor(draft: Path) -> None:
+    """Wait until the person is done."""
+    import shlex
+    import subprocess
+
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not editor:
+        raise UnavailableError("no editor is set", hint='name yours: export EDITOR="nano"')
+    try:
+        code = subprocess.call([*shlex.split(editor), str(draft)])
+    except (OSError, ValueError) as error:
+        raise UnavailableError(f"cannot start the editor {editor}", hint="check VISUAL and EDITOR") from error
+    if code != 0:
+        raise UnavailableError(f"the editor {editor} ended with {code}; nothing was changed")
+
+
+def _install(path: Path, original: str, text: str) -> "Config":
+    """Put a draft in the place of the text that it began as."""
+    from gradent_cli.config import change, check
+
+    def replaced(now: str) -> str:
+        if now != original:
+            raise ConfigError(f"{path} changed while you were editing")
+        return text
+
+    check(path, text, os.environ)  # so that a refusal counts the lines of the draft
+    return change(path, os.environ, replaced)
+
+
+def _wants_to_go_on(error: GradentError) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    typer.echo(f"gradent: {error.message}" + (f"\n  hint: {error.hint}" if error.hint else ""), err=True)
+    return typer.confirm("Edit again?", default=True, err=True)

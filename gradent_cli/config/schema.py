@@ -1,0 +1,423 @@
+"""What the config may hold: every key with its type, its default and what is allowed.
+
+Who refuses a value says why in a `BadValueError`, and never quotes a secret.
+"""
+
+import ipaddress
+import re
+from collections.abc import Collection, Sequence
+from datetime import time, timedelta
+from difflib import get_close_matches
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    SerializationInfo,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from gradent_cli import durations, frequency
+from gradent_cli.records import EVENTS, Event
+from gradent_cli.text import one_line
+
+MASK = "********"
+REVEAL = {"reveal": True}
+"""The serialisation context in which secrets are not masked."""
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DEFAULT_PROMPT = "Check my assignments, plan the work that is left, and tell me what to do next."
+
+
+class BadValueError(ValueError):
+    """Why a value cannot be used; `beside` is the key in the same table that it clashes with."""
+
+    def __init__(self, why: str, *, hint: str | None = None, beside: str | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.hint = hint
+        self.beside = beside
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "not text")
+    return value
+
+
+def _duration(value: object) -> timedelta:
+    return value if isinstance(value, timedelta) else durations.parse(_text(value))
+
+
+def _time_of_day(value: object) -> time:
+    return value if isinstance(value, time) else frequency.parse_at(_text(value))
+
+
+def _file_path(value: object) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not _text(value):
+        raise BadValueError("must not be empty")
+    return Path(_without_nul(_text(value)))
+
+
+def _without_nul(text: str) -> str:
+    """The kernel takes no NUL in paths, arguments and environments."""
+    if "\0" in text:
+        raise BadValueError("must not contain a NUL character")
+    return text
+
+
+def _secret_without_nul(secret: SecretStr) -> SecretStr:
+    _without_nul(secret.get_secret_value())
+    return secret
+
+
+def _spelled_secret(secret: SecretStr, info: SerializationInfo) -> str:
+    return secret.get_secret_value() if info.context == REVEAL else MASK
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(durations.spell)]
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day), PlainSerializer(lambda at: f"{at:%H:%M}")]
+FilePath = Annotated[Path, BeforeValidator(_file_path), PlainSerializer(str)]
+Argument = Annotated[str, AfterValidator(_without_nul)]
+Secret = Annotated[SecretStr, PlainSerializer(_spelled_secret)]
+
+
+def _url(text: str, schemes: Sequence[str]) -> SplitResult:
+    """A URL with one of the schemes and a host. Its text is not quoted when it is refused."""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in schemes and bool(url.hostname) and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not text.isprintable() or " " in text:
+        *most, last = (f"{scheme}://" for scheme in schemes)
+        raise BadValueError(f"must be a URL that begins with {', '.join(most)} or {last}")
+    return url
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class AgentSettings(_Table):
+    """What runs, and for how long."""
+
+    kind: Literal["study", "command"] = "study"
+    command: list[Argument] = Field(default=[], validate_default=True)
+    prompt: Argument = DEFAULT_PROMPT
+    cwd: FilePath | None = None
+    env: dict[str, Annotated[Secret, AfterValidator(_secret_without_nul)]] = {}
+    notify_tools: list[str] = ["*"]
+    timeout: Duration = timedelta(minutes=15)
+    idle_timeout: Duration | None = None
+    grace: Duration = timedelta(seconds=10)
+
+    @field_validator("command")
+    @classmethod
+    def _names_a_program(cls, command: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("kind") == "command" and not command:
+            raise BadValueError(
+                'kind = "command" needs one',
+                hint="""gradent config set agent.command '["my-agent", "{prompt}"]'""",
+                beside="kind",
+            )
+        if command and not command[0].strip():
+            raise BadValueError("its first text is the program and must not be empty")
+        return command
+
+    @field_validator("env")
+    @classmethod
+    def _has_usable_names(cls, env: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name in env:
+            if not name or "=" in name or "\0" in name:
+                raise BadValueError(f"{name!r} cannot be the name of an environment variable")
+        return env
+
+
+class NotifySettings(_Table):
+    """What is worth a message."""
+
+    events: list[Event] = list(EVENTS)
+
+
+_RESERVED_TOPICS = frozenset(
+    ("account", "app", "docs", "file", "login", "metrics", "settings", "signup", "static", "v1")
+)
+
+
+class NtfySettings(_Table):
+    """Where ntfy messages go. The topic's name is all that keeps others from reading them."""
+
+    topic: str | None = None
+    server: str = "https://ntfy.sh"
+    token: Secret | None = None
+
+    @field_validator("topic")
+    @classmethod
+    def _is_a_topic(cls, topic: str) -> str:
+        """As ntfy 2.11 has it in `server/server.go` (https://github.com/binwiederhier/ntfy)."""
+        if re.fullmatch(r"[-_A-Za-z0-9]{1,64}", topic) is None:
+            raise BadValueError(
+                "must be 1 to 64 letters, digits, - and _ (the part after the last slash of its address)"
+            )
+        if topic in _RESERVED_TOPICS:
+            raise BadValueError(f"ntfy keeps {topic!r} for itself; choose another name")
+        return topic
+
+    @field_validator("server")
+    @classmethod
+    def _is_a_root(cls, server: str) -> str:
+        url = _url(server, ("http", "https"))
+        if "@" in url.netloc:
+            raise BadValueError("must not hold a user name or password", hint="gradent config set --ntfy-token -")
+        if url.path not in ("", "/") or url.query or url.fragment:
+            raise BadValueError("must be the server alone, with nothing after its name; the topic has a key of its own")
+        return server.rstrip("/")
+
+    @field_validator("token")
+    @classmethod
+    def _fits_a_header(cls, token: SecretStr) -> SecretStr:
+        if re.fullmatch(r"[!-~]+", token.get_secret_value()) is None:
+            raise BadValueError("must be printable ASCII without blanks, and not empty")
+        return token
+
+
+class DiscordSettings(_Table):
+    """The webhook of a Discord channel."""
+
+    webhook: Secret | None = None
+    username: str | None = None
+
+    @field_validator("webhook")
+    @classmethod
+    def _is_a_webhook(cls, webhook: SecretStr) -> SecretStr:
+        url = _url(webhook.get_secret_value(), ("http", "https"))
+        if url.scheme == "http" and not _loopback(url.hostname or ""):
+            raise BadValueError("must begin with https://, as its token would be readable on the way")
+        if re.fullmatch(r"/api(/v\d+)?/webhooks/\d+/[-.\w]+/?", url.path, re.ASCII) is None:
+            raise BadValueError(
+                "must look like https://discord.com/api/webhooks/ID/TOKEN",
+                hint="copy it in Discord: channel settings, Integrations, Webhooks, Copy Webhook URL",
+            )
+        return webhook
+
+    @field_validator("username")
+    @classmethod
+    def _is_accepted(cls, username: str) -> str:
+        """https://discord.com/developers/docs/resources/user#usernames-and-nicknames."""
+        if not 1 <= len(username.strip()) <= 80 or re.search("clyde|discord", username, re.IGNORECASE):
+            raise BadValueError("must be 1 to 80 characters, without 'clyde' or 'discord' in it")
+        return username
+
+
+class _Place(_Table):
+    """Somewhere to read from: exactly one of `url` and `path`; `name` is derived from it when it is not given."""
+
+    kind: str
+    url: Secret | None = None
+    path: FilePath | None = None
+    name: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_url(cls, url: SecretStr) -> SecretStr:
+        _url(url.get_secret_value(), ("http", "https", "webcal"))
+        return url
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if not name.strip() or not name.isprintable():
+            raise BadValueError("must be a name on one line, or left out")
+        return name.strip()
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> "_Place":
+        if (self.url is None) == (self.path is None):
+            raise BadValueError("needs exactly one of url and path")
+        return self
+
+    def plain_name(self) -> str:
+        """The given name, else the host of the URL or the stem of the file."""
+        if self.name or self.url is None:
+            return self.name or (self.path.stem if self.path else "")
+        return urlsplit(self.url.get_secret_value()).hostname or ""
+
+
+class SourceSettings(_Place):
+    """Where assignments come from."""
+
+    kind: Literal["ics", "toml", "csv"]
+
+    @model_validator(mode="after")
+    def _is_read_where_it_lies(self) -> "SourceSettings":
+        if self.kind != "ics" and self.path is None:
+            raise BadValueError(f'kind = "{self.kind}" needs a path; only "ics" is read from a url')
+        return self
+
+
+class BusySettings(_Place):
+    """A calendar whose events block time."""
+
+    kind: Literal["ics"] = "ics"
+
+
+def _hours_range(text: str) -> str:
+    """`9:00-21:00` -> `09:00-21:00`; an end before the start is on the next day."""
+    start, _, end = text.partition("-")
+    try:
+        first, last = frequency.parse_at(start), frequency.parse_at(end)
+    except ValueError as error:
+        raise BadValueError(f'{quoted(text)} is not a range of hours; write it as "HH:MM-HH:MM"') from error
+    if first == last:
+        raise BadValueError(f"{quoted(text)} begins and ends at the same time")
+    return f"{first:%H:%M}-{last:%H:%M}"
+
+
+def _apart(ranges: list[str]) -> list[str]:
+    """No two ranges of a day may share time."""
+    spans = sorted(_minutes(text) for text in ranges)
+    for (_, end, one), (start, _, other) in pairwise(spans):
+        if start < end:
+            raise BadValueError(f"{one!r} and {other!r} overlap")
+    return ranges
+
+
+def _minutes(hours: str) -> tuple[int, int, str]:
+    """Start and end of a range in minutes after the day's midnight, and the range itself."""
+    start, end = (time.fromisoformat(part) for part in hours.split("-"))
+    first, last = 60 * start.hour + start.minute, 60 * end.hour + end.minute
+    return first, last if last > first else last + 24 * 60, hours
+
+
+def _weekday(name: str) -> str:
+    if name not in WEEKDAYS:
+        raise BadValueError(f"{quoted(name)} is not a weekday", hint=did_you_mean(name.lower(), WEEKDAYS))
+    return name
+
+
+def _whole_week(hours: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Days that the config does not name keep their default."""
+    return {day: hours.get(day, ["09:00-21:00"]) for day in WEEKDAYS}
+
+
+class StudySettings(_Table):
+    """When the student can work, what there is to do, and how a plan is made of both."""
+
+    timezone: str | None = None
+    hours: Annotated[
+        dict[
+            Annotated[str, AfterValidator(_weekday)],
+            Annotated[list[Annotated[str, AfterValidator(_hours_range)]], AfterValidator(_apart)],
+        ],
+        AfterValidator(_whole_week),
+    ] = _whole_week({})
+    session_min: Duration = timedelta(minutes=30)
+    session_max: Duration = Field(default=timedelta(hours=2), validate_default=True)
+    break_: Duration = Field(default=timedelta(minutes=15), alias="break")
+    max_per_day: Duration = Field(default=timedelta(hours=4), validate_default=True)
+    due_buffer: Duration = timedelta(hours=12)
+    horizon_days: Annotated[int, Field(ge=1, le=366)] = 60
+    auto_schedule: bool = True
+    plan_ics: FilePath | None = None
+    sources: list[SourceSettings] = []
+    busy: list[BusySettings] = []
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (KeyError, ValueError, OSError) as error:  # not there, not a relative path, a folder
+            raise BadValueError(
+                f'{quoted(timezone)} is not a time zone; write it as "Europe/Amsterdam"',
+                hint=_nearest_zone(timezone),
+            ) from error
+        return timezone
+
+    @field_validator("session_max", "max_per_day")
+    @classmethod
+    def _holds_a_session(cls, limit: timedelta, info: ValidationInfo) -> timedelta:
+        shortest = info.data.get("session_min", limit)
+        if limit < shortest:
+            raise BadValueError(
+                f"{durations.spell(limit)} is shorter than session_min, {durations.spell(shortest)}",
+                beside="session_min",
+            )
+        return limit
+
+
+class Settings(BaseSettings):
+    """Every value, checked. What it is made from is handed in; it reads neither environment nor disk."""
+
+    model_config = SettingsConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    enabled: bool = True
+    frequency: str = "1hour"
+    at: TimeOfDay = time()
+    state_dir: FilePath | None = None
+    agent: AgentSettings = AgentSettings()
+    notify: NotifySettings = NotifySettings()
+    ntfy: NtfySettings = NtfySettings()
+    discord: DiscordSettings = DiscordSettings()
+    study: StudySettings = StudySettings()
+
+    @field_validator("frequency")
+    @classmethod
+    def _is_a_schedule(cls, value: str) -> str:
+        frequency.cron_expression(value, time())
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  pydantic-settings calls with these names
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what it is called with."""
+        return (init_settings,)
+
+
+def did_you_mean(word: str, words: Collection[str], *, after: str = "") -> str | None:
+    """A hint that names the nearest word, `after` what all of them begin with; None when none is near."""
+    close = get_close_matches(word, sorted(words), n=1, cutoff=0.6)
+    return f"did you mean {after + close[0]!r}?" if close else None
+
+
+def _nearest_zone(name: str) -> str | None:
+    """By the whole name or by its city alone, capitals aside."""
+    named: dict[str, str] = {}
+    for zone in sorted(available_timezones()):
+        named[zone.lower()] = zone
+        named.setdefault(zone.rpartition("/")[2].lower(), zone)
+    close = get_close_matches(name.lower().replace(" ", "_"), named, n=1, cutoff=0.75)
+    return f"did you mean {named[close[0]]!r}?" if close else None
+
+
+def quoted(value: str) -> str:
+    """A value of the person's own in quotes, on one line and not endless."""
+    return repr(one_line(value, 60))
