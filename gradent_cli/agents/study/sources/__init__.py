@@ -1,0 +1,64 @@
+"""Where assignments come from: one short module for each kind."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from gradent_cli.agents.study.fetch import Place
+from gradent_cli.errors import ConfigError
+from gradent_cli.records import Assignment
+
+_KINDS = {
+    "ics": ("a calendar", "IcsSource"),
+    "toml": ("a TOML list", "TomlSource"),
+    "csv": ("a CSV list", "CsvSource"),
+}
+"""What each kind expects at its place, and its class in the module of the same name."""
+
+_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harvest:
+    """What a source gave: assignments by due date, and sentences on what could not be taken as it stood."""
+
+    assignments: tuple[Assignment, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """One place that assignments come from. Its name is unique and part of each assignment's id."""
+
+    @property
+    def name(self) -> str: ...
+
+    def read(self, *, now: datetime, zone: tzinfo) -> Harvest:
+        """All assignments that the place knows at `now`, times without a zone taken in the student's own.
+
+        Raises:
+            SourceError: it cannot be read or understood. Its text names the source and never its URL.
+        """
+
+
+def open_source(kind: str, *, name: str, url: str | None, path: Path | None) -> Source:
+    """The source of this kind; nothing is read yet. Exactly one of `url` and `path` is set.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
+    if kind not in _KINDS:
+        raise ConfigError(f"unknown kind of source {kind!r}", hint=f"there are {', '.join(_KINDS)}")
+    expected, made_by = _KINDS[kind]
+    place = Place(label=f"source '{name}'", expected=expected, url=url, path=path)
+    source: Source = getattr(import_module(f"{__name__}.{kind}"), made_by)(name=name, place=place)
+    return source
+
+
+def by_due_date(assignments: Iterable[Assignment]) -> tuple[Assignment, ...]:
+    """Earliest first, those without a due date last; equal ones in an order that stays."""
+    return tuple(
+        sorted(assignments, key=lambda each: (each.due_at is None, each.due_at or _ANY_TIME, each.title, each.key))
+    )

@@ -1,0 +1,62 @@
+"""Assignments from a TOML list kept by hand: `[[assignment]]` tables with the fields of `entries`.
+
+The key of an assignment is its `id`, or made from course and title.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any
+
+from gradent_cli.agents.study.fetch import Place, decode
+from gradent_cli.agents.study.sources import Harvest, by_due_date
+from gradent_cli.agents.study.sources.entries import Entries
+from gradent_cli.text import one_line
+
+_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*assignment[ \t]*\]\]", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TomlSource:
+    """A TOML list of assignments."""
+
+    name: str
+    place: Place
+
+    def read(self, *, now: datetime, zone: tzinfo) -> Harvest:  # noqa: ARG002  a list is the same at any time
+        text, warnings = decode(self.place.read())
+        tables = self._tables(text)
+        lines = [text.count("\n", 0, header.start()) + 1 for header in _HEADER.finditer(text)]
+        entries = Entries(self.place, self.name, zone)
+        assignments = []
+        for number, table in enumerate(tables, start=1):
+            # The headers are counted in the text, where one may also stand inside a string.
+            line = f" (line {lines[number - 1]})" if len(lines) == len(tables) else ""
+            if not isinstance(table, dict):
+                raise self.place.refusal(f"entry {number}{line} is not a table; write [[assignment]] above its fields")
+            assignments.append(entries.take(table, f"entry {number}{line}"))
+        return Harvest(
+            assignments=by_due_date(assignments), warnings=tuple(f"{self.name}: {warning}" for warning in warnings)
+        )
+
+    def _tables(self, text: str) -> list[Any]:
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise self.place.refusal(f"not valid TOML: {_lower(str(error))}") from None
+        except (RecursionError, ValueError):
+            raise self.place.refusal("not valid TOML: brackets too deep, or a number or date that cannot be") from None
+        for key in document:
+            if key != "assignment":
+                raise self.place.refusal(
+                    f"there is no '{one_line(key, 40)}' in a list of assignments; each one begins with [[assignment]]"
+                )
+        tables = document.get("assignment", [])
+        if not isinstance(tables, list):
+            raise self.place.refusal("write [[assignment]] with two brackets above each assignment")
+        return tables
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
