@@ -176,11 +176,13 @@ def paint(text: str, colour: str) -> str:
 
 
 def hanging(head: str, text: str, *, indent: int | None = None) -> str:
-    """`head` and then `text`, wrapped to the width with its further lines under its first."""
-    indent = len(head) if indent is None else indent
-    room = max(20, width() - indent)
-    lines = [line for part in text.splitlines() or [""] for line in textwrap.wrap(part, room) or [""]]
-    return head + ("\n" + " " * indent).join(lines)
+    """`head` and then `text`, wrapped to the width; further lines begin under the text, or at `indent`."""
+    margin = " " * (len(head) if indent is None else indent)
+    first, *others = text.splitlines() or [""]
+    lines = textwrap.wrap(head + first, width(), subsequent_indent=margin, drop_whitespace=True) or [head.rstrip()]
+    for other in others:
+        lines += textwrap.wrap(other, width(), initial_indent=margin, subsequent_indent=margin)
+    return "\n".join(lines)
 
 
 def table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
