@@ -7,6 +7,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ class Phone:
 
     name: str = "phone"
     refuse: str = ""
-    got: list = field(default_factory=list)
+    got: list[Any] = field(default_factory=list)
 
     def send(self, message):
         if self.refuse:
@@ -55,8 +56,8 @@ class Site:
 
     history: History
     phone: Phone
-    logged: list
-    seen: list
+    logged: list[Any]
+    seen: list[Any]
     folder: object
 
     def run(self, agent=None, *, channels=None, **changes):
