@@ -292,7 +292,7 @@ def show(
     typer.echo(render.table(rows, ["KEY", "FROM", "VALUE"]))
     variables = [origin.partition(" ")[2] for origin in config.origins.values() if origin.startswith("environment ")]
     if variables:
-        typer.echo(render.hanging("\nFrom the environment: ", ", ".join(sorted(set(variables))), indent=2))
+        typer.echo("\n" + render.hanging("From the environment: ", ", ".join(sorted(set(variables))), indent=2))
     for warning in config.warnings:
         _warn(warning)
 
