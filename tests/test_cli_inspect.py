@@ -71,6 +71,18 @@ def test_status_shows_the_last_run(gradent, past):
     assert "1 message" in gradent("status").out
 
 
+def test_status_says_why_the_last_run_failed(gradent, past):
+    """The reason, and the command that shows more."""
+    at = datetime.now(UTC)
+    past.add(
+        Run(id="run-2", trigger="cron", status="failure", agent="study", started_at=at, finished_at=at, error="no room")
+    )
+    page = gradent("status").out
+    assert "no room" in page
+    assert "gradent history run-2" in page
+    assert json.loads(gradent("status", "--json").out)["last_error"] == "no room"
+
+
 def test_status_changes_nothing(gradent, home, config):
     """It does not even create the state."""
     gradent("status")

@@ -114,6 +114,7 @@ def _look(config: "Config", past: "History") -> dict[str, Any]:
         "last_execution": render.utc(last.started_at) if last else None,
         "last_status": last.status if last else None,
         "last_run": last.id if last else None,
+        "last_error": last.error if last else None,
         "next_execution": render.utc(next(next_times(expression, now, zone))) if line and settings.enabled else None,
         "missed_runs": missed,
         "pending_deliveries": past.pending_deliveries(),

@@ -435,5 +435,5 @@ def status_page(found: Mapping[str, Any], config: Path, zone: tzinfo, now: datet
         "crontab": found["installed_line"] or "",
     }
     if found["last_status"] in ("failure", "timeout", "interrupted"):
-        facts["last run"] += f"\ngradent history {found['last_run']}"
+        facts["last run"] += f"\n{found['last_error']}\nMore: gradent history {found['last_run']}"
     return "\n".join([head, *(hanging("! ", sentence) for sentence in found["drift"]), pairs(facts)])
