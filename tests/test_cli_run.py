@@ -176,6 +176,31 @@ topic = "gradent-test-x7k2m9"
     assert [request.json["title"] for request in server.requests] == ["❌ Agent Failed"]
 
 
+def test_a_broken_config_is_told_on_the_phone_once(gradent, config, server):
+    """A typo in the file must not silence cron's runs: the channels that are still valid hear of it, one time."""
+    config(f"""
+frequenzy = "1hour"
+[ntfy]
+server = "{server.url}"
+topic = "gradent-test-x7k2m9"
+""")
+    assert [gradent("run", "--quiet").code for _ in range(2)] == [78, 78]
+    (message,) = server.bodies
+    assert message["title"] == "❌ Agent Failed"
+    assert "unknown key 'frequenzy'" in message["message"]
+    config()
+    runs = json.loads(gradent("history", "--json").out)
+    assert [run["status"] for run in runs] == ["failure", "failure"]
+
+
+def test_a_broken_config_by_hand_is_only_said(gradent, config, server, state):
+    """Whoever types the command reads the refusal; nothing is sent or recorded."""
+    config(f'frequenzy = "1hour"\n[ntfy]\nserver = "{server.url}"\ntopic = "gradent-test-x7k2m9"\n')
+    assert gradent("run").code == 78
+    assert server.requests == []
+    assert not state.exists()
+
+
 def test_a_command_agent_runs_with_its_own_words(gradent, config, tmp_path):
     """Its tools and summary are the run's; its exit code is on record."""
     script = tmp_path / "agent"

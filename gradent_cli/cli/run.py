@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated
@@ -35,9 +35,16 @@ def run(
 ) -> None:
     """Run the agent once, tell your channels, and exit."""
     from gradent_cli.cli import render
-    from gradent_cli.config import load
+    from gradent_cli.config import load, salvage
+    from gradent_cli.errors import ConfigError
 
-    config = load(context.obj, os.environ)
+    try:
+        config = load(context.obj, os.environ)
+    except ConfigError as error:
+        rest = salvage(context.obj, os.environ) if quiet else None  # nobody reads along: tell the phone, if it can be
+        if rest is not None:
+            _did_not_start(rest, os.environ, error.message)
+        raise
     for warning in config.warnings if not quiet else ():
         typer.echo(f"gradent: warning: {warning}", err=True)
     show, stop_showing = (_ignore, _ignore) if quiet or as_json else render.live_tools()
@@ -65,19 +72,19 @@ def _walk(
     from gradent_cli.errors import GradentError
     from gradent_cli.notify import Dispatch, open_channels
     from gradent_cli.runner import run_once
-    from gradent_cli.schedulers.cron import fired_by_cron
     from gradent_cli.text import Redactor
 
     redact = Redactor(config.secrets)
     dispatch = Dispatch(() if dry_run else open_channels(config.settings), redact)
-    trigger = "cron" if fired_by_cron() else "manual"
+    trigger = _trigger()
     try:
         tools = _tools(config, environ, dispatch, redact, watch, trigger=trigger, dry_run=dry_run)
         if not config.settings.enabled and not force:
             return _disabled(tools, config, trigger=trigger)
         return run_once(tools, trigger=trigger)
     except GradentError as error:
-        _tell_that_it_did_not_start(dispatch, config, redact(error.message), trigger=trigger)
+        if not dry_run:
+            _did_not_start(config, environ, error.message)
         raise
 
 
@@ -180,17 +187,37 @@ def _disabled(tools: "Tools", config: "Config", *, trigger: str) -> "Outcome":
     return Outcome(run=run, exit_code=0)
 
 
-def _tell_that_it_did_not_start(dispatch: "Dispatch", config: "Config", error: str, *, trigger: str) -> None:
-    """The state cannot be used, so nothing is recorded; the phone is all that is left."""
-    from gradent_cli.notify import policy
+def _did_not_start(config: "Config", environ: Mapping[str, str], error: str) -> None:
+    """A run that ended before it began: on record where the state can be written, and told when that is news."""
+    from gradent_cli.database import open_database
+    from gradent_cli.errors import GradentError
+    from gradent_cli.files import make_private_directory
+    from gradent_cli.history import History
+    from gradent_cli.notify import Dispatch, open_channels, policy
     from gradent_cli.runner import SEND_SECONDS, new_run
+    from gradent_cli.text import Redactor
 
+    redact = Redactor(config.secrets)
     now = datetime.now(UTC)
-    run = new_run(now, trigger=trigger, agent=config.settings.agent.kind)
-    run = replace(run, status="failure", finished_at=now, error=error)
-    if "failed" in config.settings.notify.events:
-        dispatch.post(policy.failed(run, None, UTC))
+    run = new_run(now, trigger=_trigger(), agent=config.settings.agent.kind)
+    run = replace(run, status="failure", finished_at=now, error=redact(error))
+    told_before = False
+    with suppress(GradentError):
+        make_private_directory(config.state_dir)
+        history = History(open_database(config.state_dir / "gradent.db"))
+        previous = history.previous()
+        told_before = previous is not None and previous.error == run.error
+        history.add(run)
+    if "failed" in config.settings.notify.events and not told_before:
+        dispatch = Dispatch(open_channels(config.settings), redact)
+        dispatch.post(policy.failed(run, None, study_zone(config, environ)))
         dispatch.finish(SEND_SECONDS)
+
+
+def _trigger() -> str:
+    from gradent_cli.schedulers.cron import fired_by_cron
+
+    return "cron" if fired_by_cron() else "manual"
 
 
 def _ignore(*_: object) -> None:

@@ -56,6 +56,7 @@ __all__ = [
     "load",
     "parse_value",
     "read",
+    "salvage",
     "set_value",
     "unset_value",
     "value_of",
@@ -105,6 +106,24 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigError(f"there is no config file {path}", hint="make one: gradent config init")
     variables, bad_variables = _variables(environ)
     return _judge(path, text, text, environ, variables, bad_variables)
+
+
+def salvage(path: Path, environ: Mapping[str, str]) -> Config | None:
+    """Of a config that `load` refuses, as much as it takes to tell somebody: its channels and its state.
+
+    None when that cannot be read either, or when there is no such file.
+    """
+    import tomli_w
+
+    with suppress(ConfigError):
+        text = read(path)
+        if text is not None:
+            document = _document(path, text)
+            kept = tomli_w.dumps(
+                {name: document[name] for name in ("state_dir", "ntfy", "discord") if name in document}
+            )
+            return _judge(path, kept, kept, environ, _variables(environ)[0])
+    return None
 
 
 def check(path: Path, text: str, environ: Mapping[str, str]) -> Config:
