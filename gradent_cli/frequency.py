@@ -8,7 +8,7 @@ changed", https://manpages.debian.org/bookworm/cron/cron.8.en.html).
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,8 @@ _MINUTES_BETWEEN = {
     "24hours": 24 * 60,
 }
 FREQUENCIES: tuple[str, ...] = tuple(_MINUTES_BETWEEN)
+# What cron makes up for; further apart it takes the clock as newly set. No zone changes by more than two hours.
+_LONGEST_CHANGE = timedelta(hours=3)
 _SPOKEN = {"hourly": "1hour", "daily": "24hours", "midnight": "24hours", "nightly": "24hours", "day": "24hours"}
 
 
@@ -188,25 +190,40 @@ def next_times(expression: str, after: datetime, zone: tzinfo) -> Iterator[datet
     """
     from cronsim import CronSim
 
+    # cronsim gets the bare wall clock: with a zone it counts in whole hours, and where a change is of half an hour
+    # (Australia/Lord_Howe) it loses runs that cron makes. A doubled stretch is begun before its first pass.
+    walls = CronSim(expression, after.astimezone(zone).replace(tzinfo=None) - _LONGEST_CHANGE)
     newest = after
-    for local in CronSim(expression, after.astimezone(zone)):
-        moment = local.astimezone(UTC)
+    for moment in _moments(walls, zone, starred=any(field.startswith("*") for field in expression.split()[:2])):
         # Two entries of the missing hour meet at its end, and one of the doubled hour can lie before `after`.
         if moment > newest:
             newest = moment
             yield moment
 
 
-def runs_per_day(expression: str) -> float:
-    """How often an expression that `cron_expression` returned fires on an average day, clock changes aside."""
-    from cronsim import CronSim
+def _moments(walls: Iterable[datetime], zone: tzinfo, *, starred: bool) -> Iterator[datetime]:
+    """The moments at which the clock on the wall shows these times, as far as cron runs the entry then."""
+    second_pass: list[datetime] = []
+    for wall in walls:
+        early, late = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        if early < late:  # the wall shows it twice
+            yield early
+            if starred:
+                second_pass.append(late)
+            continue
+        yield from second_pass
+        second_pass.clear()
+        if early == late:
+            yield early
+        elif not starred:
+            yield _after_gap(wall, zone)
 
-    start = date(2001, 1, 1)
-    days = 28 * 365 + 7  # after 28 years weekdays and leap years come round again
-    schedule = CronSim(expression, datetime(2001, 1, 1, tzinfo=UTC))
-    dates = (start + timedelta(days=number) for number in range(days))
-    matching = sum(day.month in schedule.months and schedule.match_day(day) for day in dates)
-    return len(schedule.minutes) * len(schedule.hours) * matching / days
+
+def _after_gap(wall: datetime, zone: tzinfo) -> datetime:
+    """The first minute after the stretch that the wall's clock skips, of which `wall` is one."""
+    while (moment := wall.replace(tzinfo=zone).astimezone(UTC)).astimezone(zone).replace(tzinfo=None) != wall:
+        wall += timedelta(minutes=1)
+    return moment
 
 
 def in_words(expression: str) -> str:

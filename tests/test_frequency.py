@@ -17,7 +17,6 @@ from gradent_cli.frequency import (
     local_zone,
     next_times,
     parse_at,
-    runs_per_day,
 )
 
 MIDNIGHT = time(0, 0)
@@ -83,7 +82,6 @@ def test_every_frequency_fires_exactly_every_n_minutes(key: str, at: time):
     assert datetime.combine(day, at, UTC) in fired
     gaps = {later - earlier for earlier, later in zip(fired, [*fired[1:], fired[0] + timedelta(days=1)], strict=True)}
     assert gaps == {timedelta(minutes=MINUTES[key])}
-    assert runs_per_day(expression) == len(fired)
 
 
 @pytest.mark.parametrize("text", ["24:00", "7.30", "07:60", "7", "", "٠٧:٣٠", "07:30:00", "-1:00"])
@@ -204,7 +202,6 @@ def test_any_text_is_an_expression_or_a_sentence(text: str):
     except ValueError:
         return
     assert next(next_times(expression, datetime(2026, 1, 1, tzinfo=UTC), UTC)).tzinfo is UTC
-    assert runs_per_day(expression) > 0
     assert in_words(expression)
 
 
@@ -253,15 +250,6 @@ def test_next_times_is_strictly_after():
     slot = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
     assert next(next_times("0 * * * *", slot, UTC)) == slot + timedelta(hours=1)
     assert next(next_times("0 * * * *", slot - timedelta(microseconds=1), UTC)) == slot
-
-
-@pytest.mark.parametrize(
-    ("expression", "per_day"),
-    [("* * * * *", 1440), ("*/7 * * * *", 216), ("0 9 * * mon-fri", 5 / 7), ("0 0 29 2 *", 7 / (28 * 365 + 7))],
-)
-def test_runs_per_day_is_the_average(expression: str, per_day: float):
-    """Over a whole cycle of weekdays and leap years."""
-    assert runs_per_day(expression) == pytest.approx(per_day)
 
 
 @pytest.mark.parametrize(
