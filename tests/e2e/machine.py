@@ -34,7 +34,9 @@ class Machine:
     keeper: int
     home: Path
 
-    def run(self, *command: str, input: str = "", path: str = "/usr/bin:/bin") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, input: str = "", path: str = "/usr/bin:/bin", seconds: float = 60
+    ) -> subprocess.CompletedProcess[str]:
         """Run something as ACCOUNT."""
         return subprocess.run(
             [*self._inside(), "/usr/sbin/runuser", "-u", ACCOUNT, "--", *command],
@@ -44,7 +46,7 @@ class Machine:
             check=False,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=seconds,
         )
 
     @contextmanager
