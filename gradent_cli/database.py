@@ -11,7 +11,7 @@ so readers do not wait.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -147,8 +147,16 @@ def open_database(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
+class _Connection(sqlite3.Connection):
+    """Closes itself when nobody holds it any more: a command has one, for as long as it lasts."""
+
+    def __del__(self) -> None:
+        with suppress(sqlite3.Error):
+            self.close()
+
+
 def _connect(name: str, *, uri: bool = False) -> sqlite3.Connection:
-    connection = sqlite3.connect(name, timeout=10, isolation_level=None, uri=uri)
+    connection = sqlite3.connect(name, timeout=10, isolation_level=None, uri=uri, factory=_Connection)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
     return connection

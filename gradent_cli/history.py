@@ -8,15 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from gradent_cli.database import to_moment, to_text, transaction
+from gradent_cli.errors import StateError
 from gradent_cli.records import Delivery, Message, Run, ToolCall
 
+_UNSENT = "its run ended before it was sent"
 _VANISHED = "it ended without a word (killed, out of memory, or the machine stopped)"
 
 
 class History:
     """The runs of one state directory.
 
-    Every method that writes is one transaction and raises StateError when the disk does not take it.
+    Every method that writes is one transaction. All raise StateError when the database cannot be read or written.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -44,7 +46,10 @@ class History:
             )
 
     def close_vanished(self, now: datetime) -> int:
-        """Runs still `running` while the caller holds the lock cannot be: mark them interrupted. Returns how many."""
+        """Close what cannot be going on while the caller holds the lock: runs still `running`, messages still pending.
+
+        Returns how many runs that were; they are `interrupted` now.
+        """
         with transaction(self._connection):
             vanished = "SELECT number FROM runs WHERE status = 'running'"
             self._connection.execute(
@@ -53,9 +58,7 @@ class History:
                 (_VANISHED, to_text(now)),
             )
             self._connection.execute(
-                "UPDATE deliveries SET status = 'failed', error = ?"
-                f" WHERE status = 'pending' AND run_number IN ({vanished})",
-                (_VANISHED,),
+                "UPDATE deliveries SET status = 'failed', error = ? WHERE status = 'pending'", (_UNSENT,)
             )
             return self._connection.execute(
                 "UPDATE runs SET status = 'interrupted', error = ?, finished_at = ? WHERE status = 'running'",
@@ -126,49 +129,48 @@ class History:
     def get(self, run_id: str) -> Run | None:
         """The run with this id, or whose id alone begins so; `last` is the newest. None when there is none."""
         if run_id == "last":
-            rows = self._connection.execute("SELECT * FROM runs ORDER BY number DESC LIMIT 1").fetchall()
+            rows = self._rows("SELECT * FROM runs ORDER BY number DESC LIMIT 1")
         else:
-            rows = self._connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchall()
+            rows = self._rows("SELECT * FROM runs WHERE id = ?", run_id)
             if not rows and run_id:
-                rows = self._connection.execute(
-                    "SELECT * FROM runs WHERE substr(id, 1, ?) = ? LIMIT 2", (len(run_id), run_id)
-                ).fetchall()
+                rows = self._rows("SELECT * FROM runs WHERE substr(id, 1, ?) = ? LIMIT 2", len(run_id), run_id)
         return self._whole(rows[0]) if len(rows) == 1 else None
 
     def recent(self, limit: int, *, status: str | None = None) -> list[Run]:
         """The newest runs first, at most `limit`, with their tools and deliveries."""
         if status is None:
-            rows = self._connection.execute("SELECT * FROM runs ORDER BY number DESC LIMIT ?", (limit,))
+            rows = self._rows("SELECT * FROM runs ORDER BY number DESC LIMIT ?", limit)
         else:
-            rows = self._connection.execute(
-                "SELECT * FROM runs WHERE status = ? ORDER BY number DESC LIMIT ?", (status, limit)
-            )
-        return [self._whole(row) for row in rows.fetchall()]
+            rows = self._rows("SELECT * FROM runs WHERE status = ? ORDER BY number DESC LIMIT ?", status, limit)
+        return [self._whole(row) for row in rows]
 
     def previous(self) -> Run | None:
         """The newest run that worked and ended, without its tools: not one that is running or was skipped."""
-        row = self._connection.execute(
-            "SELECT * FROM runs WHERE status NOT IN ('running', 'skipped') ORDER BY number DESC LIMIT 1"
-        ).fetchone()
-        return None if row is None else _run(row)
+        rows = self._rows("SELECT * FROM runs WHERE status NOT IN ('running', 'skipped') ORDER BY number DESC LIMIT 1")
+        return _run(rows[0]) if rows else None
+
+    def fired_at(self) -> datetime | None:
+        """When cron last started a run, whatever became of it; None when it never did."""
+        rows = self._rows("SELECT started_at FROM runs WHERE trigger = 'cron' ORDER BY number DESC LIMIT 1")
+        return _moment(rows[0]["started_at"]) if rows else None
 
     def failing_since(self) -> datetime | None:
         """When the first of the newest unbroken row of failures began; None when the newest run was a success."""
-        row = self._connection.execute(
+        rows = self._rows(
             "SELECT min(started_at) AS since FROM runs WHERE status IN ('failure', 'timeout')"
             " AND number > coalesce((SELECT max(number) FROM runs WHERE status = 'success'), 0)"
-        ).fetchone()
-        return to_moment(row["since"])
+        )
+        return to_moment(rows[0]["since"])
 
     def pending_deliveries(self) -> int:
         """How many deliveries are neither sent nor given up."""
-        return int(self._connection.execute("SELECT count(*) FROM deliveries WHERE status = 'pending'").fetchone()[0])
+        return int(self._rows("SELECT count(*) FROM deliveries WHERE status = 'pending'")[0][0])
 
     # ── facts: what was seen last ──
 
     def fact(self, key: str) -> str | None:
-        row = self._connection.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row["value"])
+        rows = self._rows("SELECT value FROM facts WHERE key = ?", key)
+        return str(rows[0]["value"]) if rows else None
 
     def remember(self, key: str, value: str) -> None:
         with transaction(self._connection):
@@ -176,14 +178,16 @@ class History:
 
     # ── rows and records ──
 
+    def _rows(self, query: str, *parameters: object) -> list[sqlite3.Row]:
+        try:
+            return self._connection.execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise StateError(f"cannot read the state: {error}") from error
+
     def _whole(self, row: sqlite3.Row) -> Run:
         number = row["number"]
-        tools = self._connection.execute(
-            "SELECT * FROM tool_calls WHERE run_number = ? ORDER BY started_at, length(id), id", (number,)
-        ).fetchall()
-        deliveries = self._connection.execute(
-            "SELECT * FROM deliveries WHERE run_number = ? ORDER BY number", (number,)
-        ).fetchall()
+        tools = self._rows("SELECT * FROM tool_calls WHERE run_number = ? ORDER BY started_at, length(id), id", number)
+        deliveries = self._rows("SELECT * FROM deliveries WHERE run_number = ? ORDER BY number", number)
         return replace(
             _run(row),
             tools=tuple(_tool_call(tool) for tool in tools),

@@ -33,7 +33,9 @@ class Interrupts:
         self._limit = timedelta(0)
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._arrive) for number in _SIGNALS}
+        # What whoever started us wants ignored (nohup, a background job) stays ignored.
+        wanted = [n for n in _SIGNALS if n == signal.SIGALRM or signal.getsignal(n) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._arrive) for number in wanted}
         return self
 
     def __exit__(
@@ -54,6 +56,10 @@ class Interrupts:
         if self._waiting is not None and not self._shields:
             number, self._waiting = self._waiting, None
             self._raise(number)
+
+    def hush(self) -> None:
+        """From here to the end of this object's own block nothing is raised any more."""
+        self._shields += 1
 
     @contextmanager
     def time_limit(self, limit: timedelta) -> Iterator[None]:

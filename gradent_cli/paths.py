@@ -9,10 +9,21 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from gradent_cli.errors import ConfigError
+
 
 def home(environ: Mapping[str, str]) -> Path:
-    """The person's home directory; falls back on the password database as `Path.home` does."""
-    return Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    """The person's home directory; falls back on the password database as `Path.home` does.
+
+    Raises:
+        ConfigError: neither knows one.
+    """
+    if environ.get("HOME"):
+        return Path(environ["HOME"])
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise ConfigError("cannot find your home directory", hint="set HOME to where it is") from error
 
 
 def _xdg(environ: Mapping[str, str], variable: str, fallback: str) -> Path:
@@ -40,7 +51,10 @@ def absolute(path: Path, environ: Mapping[str, str], *, base: Path | None = None
     text = str(path)
     if text == "~" or text.startswith("~/"):
         text = str(home(environ)) + text[1:]
-    return Path(os.path.normpath(os.path.join(base or Path.cwd(), text)))
+    try:
+        return Path(os.path.normpath(os.path.join(base or Path.cwd(), text)))
+    except FileNotFoundError as error:
+        raise ConfigError("the working directory is gone", hint="go to another one, or give a full path") from error
 
 
 def state_dir(config: Path, configured: Path | None, environ: Mapping[str, str]) -> Path:

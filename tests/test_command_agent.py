@@ -1,5 +1,8 @@
+import json
 import os
+import signal
 import stat
+import subprocess
 import sys
 import time
 from datetime import timedelta
@@ -103,8 +106,9 @@ def test_the_exit_status_decides_first(stage, program):
     assert report.error == "the program exited with 1: no, not great"
     report = stage.run(program('print(\'{"type":"run.failed","error":"quota"}\')'))
     assert (report.error, report.exit_code) == ("quota", 0)
-    report = stage.run(program("os.kill(os.getpid(), signal.SIGKILL)"))
-    assert report.error == "the program was ended by SIGKILL"
+    for number, name in ((signal.SIGKILL, "SIGKILL"), (40, "signal 40")):
+        report = stage.run(program(f"os.kill(os.getpid(), {int(number)})"))
+        assert report.error == f"the program was ended by {name}"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +141,20 @@ print(json.dumps({"type": "run.completed", "summary": "|".join([sys.argv[1], sys
 """)
     report = stage.run([*argv, "{prompt}", "{context_file}", "id={run_id}"], prompt=prompt, cwd=tmp_path)
     assert report.summary == f"{prompt}|id=run-1|{prompt}|run-1|{tmp_path}|0o700"
+
+
+def test_the_context_is_utf8_in_every_locale(program, tmp_path):
+    """cron's jobs often have no locale; a prompt with an umlaut reaches the agent all the same."""
+    script = program('print(json.load(open(sys.argv[1], encoding="utf-8"))["prompt"] == "Pr\u00fcfe \u2603")')
+    config = tmp_path / "c.toml"
+    config.write_text(
+        f'state_dir = "s"\n[agent]\nkind = "command"\nprompt = "Prüfe ☃"\n'
+        f"command = {[*script, '{context_file}']!r}\n", encoding="utf-8"
+    )  # fmt: skip
+    environment = {**os.environ, "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-P", "-m", "gradent_cli", "--config", str(config), "run", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert json.loads(done.stdout)["summary"] == "True", done.stderr
 
 
 def test_a_program_that_cannot_start_is_a_sentence(stage, tmp_path):

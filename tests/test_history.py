@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from gradent_cli.database import open_database
+from gradent_cli.errors import StateError
 from gradent_cli.history import History
 from gradent_cli.records import Delivery, Message, Run, ToolCall
 from tests.street.clock import NOW
@@ -81,6 +82,22 @@ def test_a_vanished_run_becomes_interrupted(history):
     assert "ended without a word" in run.error
     assert history.get("run-0").status == "success"
     assert history.close_vanished(NOW) == 0
+
+
+def test_what_an_ended_run_did_not_send_is_given_up(history):
+    """Killed while it was sending: its outcome stands, its messages do not stay pending for ever."""
+    history.add(ended(0))
+    history.will_send(replace(MESSAGE, run_id="run-0"), ["ntfy"])
+    assert history.close_vanished(NOW) == 0
+    assert history.pending_deliveries() == 0
+    assert history.get("run-0").deliveries[0].error == "its run ended before it was sent"
+
+
+def test_a_database_that_cannot_be_read_is_a_state_error(history):
+    """Whatever is asked, it is one sentence and never SQLite's own exception."""
+    history._connection.execute("DROP TABLE runs")
+    with pytest.raises(StateError, match="cannot read the state"):
+        history.recent(1)
 
 
 def test_previous_is_the_newest_that_worked(history):

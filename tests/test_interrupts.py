@@ -56,6 +56,25 @@ def test_a_request_to_stop_outweighs_the_time_limit():
         send(signal.SIGALRM)
 
 
+def test_what_is_ignored_stays_ignored():
+    """`nohup`, and a shell's background job, mean it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts():
+            send(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_after_hush_nothing_is_raised():
+    """The last words are not cut short."""
+    with Interrupts() as interrupts:
+        interrupts.hush()
+        send(signal.SIGTERM)
+        with interrupts.shield():
+            send(signal.SIGTERM)
+
+
 def test_the_old_handlers_come_back():
     """gradent's handlers live as long as its run."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)]

@@ -479,3 +479,18 @@ def test_the_test_message_says_what_it_is() -> None:
     """Nobody takes it for a run."""
     message = policy.test(datetime(2026, 11, 23, tzinfo=UTC))
     assert (message.title, message.text, message.run_id) == ("🔔 Test", "gradent can reach you here.", None)
+
+
+def test_the_reason_is_kept_when_the_time_runs_out():
+    """A service that asks for a pause too long for this run is named as what stood in the way."""
+
+    class Busy:
+        name = where = "busy"
+
+        def send(self, message: Message) -> None:
+            raise NotifyError("too many messages", retry_after=9)
+
+    dispatch = Dispatch((Busy(),), str)
+    dispatch.post(policy.test(datetime.now(UTC)))
+    (delivery,) = dispatch.finish(0.3)
+    assert delivery.error == "no answer within 0.3 s; before that: too many messages"

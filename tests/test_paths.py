@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from gradent_cli import paths
+from gradent_cli.errors import ConfigError
 
 HOME = {"HOME": "/home/ada"}
 
@@ -27,6 +28,16 @@ def test_a_relative_config_counts_from_the_working_directory(tmp_path, monkeypat
     """What is typed in a shell is meant where the shell stands."""
     monkeypatch.chdir(tmp_path)
     assert paths.config_file(Path("c.toml"), HOME) == tmp_path / "c.toml"
+
+
+def test_a_place_that_is_nowhere_is_a_sentence(tmp_path, monkeypatch):
+    """A working directory that is gone, a home that nobody knows: refused with what to do."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ConfigError, match="working directory is gone"):
+        paths.config_file(Path("c.toml"), HOME)
 
 
 def test_each_config_has_a_state_of_its_own():

@@ -52,7 +52,8 @@ class CommandAgent:
         """
         with tempfile.TemporaryDirectory(prefix="gradent-") as folder:
             context_file = Path(folder) / "context.json"
-            context_file.write_text(json.dumps(_context(context, self.prompt), ensure_ascii=False))
+            document = json.dumps(_context(context, self.prompt), ensure_ascii=False)
+            context_file.write_text(document, encoding="utf-8")
             process: subprocess.Popen[bytes] | None = None
             reader = _Reader(context)
             try:
@@ -177,7 +178,7 @@ class _Reader:
         """How it ended, in words; a negative exit code is the signal that ended it, as subprocess says."""
         error = self._error
         if exit_code != 0:
-            how = f"was ended by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exited with {exit_code}"
+            how = f"was ended by {_signal_name(-exit_code)}" if exit_code < 0 else f"exited with {exit_code}"
             said = error or self._last_line
             error = f"the program {how}" + (f": {said}" if said else "")
         cut = self._seen - len(self._tail)
@@ -236,6 +237,13 @@ class _Reader:
             self._summary = _text(event.get("summary")) or None
         elif kind == "run.failed":
             self._error = _text(event.get("error")) or "it said that it failed, and gave no reason"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has only a number
+        return f"signal {number}"
 
 
 def _event(raw: bytes) -> dict[str, Any] | None:

@@ -132,6 +132,7 @@ class _Line:
         self._posted: list[Message] = []
         self._settled: list[Delivery] = []
         self._over = Flag()
+        self._reason = ""
         self._thread: Thread | None = None
 
     def post(self, message: Message) -> None:
@@ -152,16 +153,18 @@ class _Line:
     def deliveries(self, seconds: float) -> tuple[Delivery, ...]:
         settled = tuple(self._settled)
         late = f"no answer within {seconds:g} s"
+        tried = f"{late}; before that: {self._reason}" if self._reason else late
         unsettled = self._posted[len(settled) :]
         return settled + tuple(
             # Only the first of them can have been on its way; those behind it were never tried.
-            self._delivery(message, 1, late) if place == 0 else self._delivery(message, 0, f"not tried: {late}")
+            self._delivery(message, 1, tried) if place == 0 else self._delivery(message, 0, f"not tried: {late}")
             for place, message in enumerate(unsettled)
         )
 
     def _work(self) -> None:
         while (message := self._queue.get()) is not None and not self._over.is_set():
             self._settled.append(self._deliver(message))
+            self._reason = ""
 
     def _deliver(self, message: Message) -> Delivery:
         for attempt in range(1, TRIES + 1):
@@ -169,7 +172,7 @@ class _Line:
             try:
                 self.channel.send(message)
             except NotifyError as error:
-                reason = f"{error.message}; {error.hint}" if error.hint else error.message
+                reason = self._reason = f"{error.message}; {error.hint}" if error.hint else error.message
                 pause = None if error.permanent else error.retry_after
             except Exception as error:  # noqa: BLE001  around each channel: its defect must not cost the other messages
                 reason = f"a defect in the channel: {type(error).__name__}"
