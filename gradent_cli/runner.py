@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Protocol
 
 from gradent_cli.agents import Agent, Clock, RunContext, ToolCallTracker
+from gradent_cli.due import Slots, missed_in_words
 from gradent_cli.errors import AgentTimeoutError, GradentError, RunGoingOnError, StateError
 from gradent_cli.history import History
 from gradent_cli.interrupts import Interrupted, Interrupts
@@ -18,6 +19,8 @@ from gradent_cli.records import Delivery, Event, Message, Report, Run, RunStatus
 
 SEND_SECONDS = 30.0
 """How long after its agent a run may still be busy sending, all channels together."""
+LAST_SECONDS = 2.0
+"""The same for a run that was asked to end."""
 
 
 class Dispatch(Protocol):
@@ -34,11 +37,12 @@ class Tools:
     """What `cli.run` builds for one run.
 
     `lock` is entered for the whole run; `redact` takes secrets out of a text; `watch` sees every tool call as it
-    changes; `log` takes a run id and a text.
+    changes; `log` takes a run id and a text. `unwanted` says why a run is to be skipped now; empty when it is not.
     """
 
     agent: Agent
     history: History
+    slots: Slots
     lock: AbstractContextManager[None]
     dispatch: Dispatch
     clock: Clock
@@ -49,6 +53,7 @@ class Tools:
     timeout: timedelta
     events: Sequence[Event]
     notify_tools: Sequence[str]
+    unwanted: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,34 +76,65 @@ def new_run(started_at: datetime, *, trigger: str, agent: str) -> Run:
     )
 
 
-def run_once(tools: Tools, *, trigger: str) -> Outcome:
+def run_once(tools: Tools, *, trigger: str, if_due: bool = False) -> Outcome | None:
     """Run the agent once and tell the channels. What went wrong is in the outcome, not an exception.
+
+    Args:
+        if_due: only if a slot of the schedule waits to be served.
+
+    Returns:
+        None when no slot waits. Looked up without the lock, so that a tick never stands in a run's way, and once more
+        under it, so that of two that come together one serves the slot.
 
     Raises:
         StateError: the lock cannot be taken, or a run that was skipped cannot be remembered.
     """
     run = new_run(tools.clock(), trigger=trigger, agent=tools.agent.name)
+    if if_due and not tools.slots.due(run.started_at):
+        tools.slots.nothing_due(run.started_at)
+        return None
     try:
         with tools.lock:
-            return _Walk(tools, run).go()
+            if if_due and not tools.slots.due(tools.clock()):
+                return None
+            if tools.unwanted:
+                return _skipped(tools, run, tools.unwanted, exit_code=0)
+            scheduled = if_due or trigger != "manual" or tools.slots.installed_at is not None
+            missed = tools.slots.waiting(run.started_at)[:-1] if scheduled else ()
+            return _Walk(
+                tools,
+                replace(run, missed_runs=len(missed)),
+                missed=missed_in_words(missed, tools.slots.zone, run.started_at),
+            ).go()
     except RunGoingOnError as error:
-        skipped = replace(run, status="skipped", finished_at=tools.clock(), error=error.message)
-        tools.history.add(skipped)
-        tools.log(run.id, f"skipped: {error.message}")
-        return Outcome(run=skipped, exit_code=error.exit_code)
+        if if_due:  # the slot goes on waiting, and so does its record
+            return Outcome(run=replace(run, status="skipped", error=error.message), exit_code=error.exit_code)
+        return _skipped(tools, run, error.message, exit_code=error.exit_code)
+
+
+def _skipped(tools: Tools, run: Run, why: str, *, exit_code: int) -> Outcome:
+    """No slot goes by without a record, not even one that was not wanted."""
+    run = replace(run, status="skipped", finished_at=tools.clock(), error=why)
+    tools.history.add(run)
+    tools.slots.settle(run.started_at)
+    tools.log(run.id, f"skipped: {why}")
+    return Outcome(run=run, exit_code=exit_code)
 
 
 @dataclass(slots=True)
 class _Walk:
     """One run on its way; lives as long as the lock is held.
 
-    A state that cannot be written (a full disk) makes the run fail, but it is told all the same.
+    A state that cannot be written (a full disk) makes the run fail, but it is told all the same. `missed` says which
+    slots went by before the one that this run serves; empty when none did.
     """
 
     tools: Tools
     run: Run
+    missed: str
     messages: list[Message] = field(default_factory=list)
     unsaved: StateError | None = None
+    told: bool = False
 
     def go(self) -> Outcome:
         history, log = self.tools.history, self.tools.log
@@ -108,7 +144,10 @@ class _Walk:
                     log(self.run.id, "the run before this one ended without a word; recorded as interrupted")
                 previous = history.previous()
                 history.add(self.run)
+                self.tools.slots.settle(self.run.started_at)
                 log(self.run.id, f"started by {self.run.trigger}, agent {self.run.agent}")
+                if self.missed:
+                    log(self.run.id, self.missed)
                 self._tell(policy.started(self.run))
                 report, status, exit_code = self._work(interrupts, previous)
             except Interrupted as interrupt:
@@ -116,18 +155,27 @@ class _Walk:
             except StateError as error:
                 self.unsaved = error
                 report, status, exit_code = _ended(error.message, error.hint), "failure", error.exit_code
-            with interrupts.shield():
-                self._finish(report, status)
             try:
+                with interrupts.shield():
+                    self._finish(report, status)
                 self._say_how_it_ended(report)
                 self._settle(SEND_SECONDS)
             except Interrupted as interrupt:
-                log(self.run.id, f"sending was ended by {interrupt}")
-                with interrupts.shield():
-                    self._settle(0)
+                # The outcome stands. What is on its way gets a moment more, and nothing cuts that short.
+                interrupts.hush()
+                log(self.run.id, f"sending was cut short by {interrupt}")
+                self._say_how_it_ended(report)
+                self._settle(LAST_SECONDS)
         if self.unsaved is not None:
             return Outcome(run=self.run, exit_code=self.unsaved.exit_code, messages=tuple(self.messages))
-        return Outcome(run=history.get(self.run.id) or self.run, exit_code=exit_code, messages=tuple(self.messages))
+        return Outcome(run=self._on_record(), exit_code=exit_code, messages=tuple(self.messages))
+
+    def _on_record(self) -> Run:
+        """The run with its tools and deliveries; without them where they cannot be read."""
+        try:
+            return self.tools.history.get(self.run.id) or self.run
+        except StateError:
+            return self.run
 
     def _work(self, interrupts: Interrupts, previous: Run | None) -> tuple[Report, RunStatus, int]:
         tools = self.tools
@@ -187,7 +235,7 @@ class _Walk:
             self.run,
             status=status,
             finished_at=self.tools.clock(),
-            summary=redact(report.summary),
+            summary=redact("\n".join(filter(None, (report.summary, self.missed)))),
             error=redact(report.error) if report.error is not None else None,
             exit_code=report.exit_code,
             output_tail=redact(report.output_tail),
@@ -200,12 +248,20 @@ class _Walk:
         self.tools.log(self.run.id, f"{self.run.status}: {self.run.error or self.run.summary}")
 
     def _say_how_it_ended(self, report: Report) -> None:
+        """What was missed is a line of the same message; a message of its own only where that one is not wanted."""
+        if self.told:
+            return
+        events, missed = self.tools.events, self.missed if "missed" in self.tools.events else ""
         if self.run.status == "success":
-            lines = tuple(self.tools.redact(line) for line in report.lines)
-            self._tell(policy.completed(self.run, lines))
+            lines = tuple(self.tools.redact(line) for line in report.lines or (report.summary,))
+            message = policy.completed(self.run, (*lines, missed))
         else:
-            since = None if self.unsaved else self.tools.history.failing_since()
-            self._tell(policy.failed(self.run, since, self.tools.zone))
+            since = self._failing_since()
+            message = policy.failed(self.run, since, self.tools.zone, missed)
+        self._tell(message)
+        if missed and message.event not in events:
+            self._tell(policy.missed(self.run, missed))
+        self.told = True
 
     def _tell(self, message: Message | None) -> None:
         if message is None or message.event not in self.tools.events:
@@ -215,8 +271,7 @@ class _Walk:
         if not channels:
             self.tools.log(self.run.id, f"message: {message.title}\n{message.text}")
             return
-        if self.unsaved is None:
-            self.tools.history.will_send(message, channels)
+        self._note(lambda: self.tools.history.will_send(message, channels))
         self.tools.dispatch.post(message)
 
     def _settle(self, seconds: float) -> None:
@@ -224,8 +279,22 @@ class _Walk:
         for delivery in deliveries:
             if delivery.error is not None:
                 self.tools.log(self.run.id, f"{delivery.channel} did not take '{delivery.event}': {delivery.error}")
-        if self.unsaved is None:
-            self.tools.history.delivered(deliveries)
+        self._note(lambda: self.tools.history.delivered(deliveries))
+
+    def _failing_since(self) -> datetime | None:
+        try:
+            return None if self.unsaved else self.tools.history.failing_since()
+        except StateError:
+            return None
+
+    def _note(self, write: Callable[[], None]) -> None:
+        """Put on record how the telling goes; where that fails the run is what it is."""
+        if self.unsaved is not None:
+            return
+        try:
+            write()
+        except StateError as error:
+            self.tools.log(self.run.id, f"not on record: {error.message}")
 
 
 def _ended(error: str, hint: str | None = None) -> Report:

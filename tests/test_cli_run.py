@@ -1,13 +1,19 @@
 import json
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from gradent_cli.cli.run import _tools
+from gradent_cli.config import load
+from gradent_cli.notify import Dispatch
+from gradent_cli.text import Redactor
 from tests.street.server import Answer
 
 FEED = """BEGIN:VCALENDAR\r
@@ -284,12 +290,63 @@ def test_a_killed_run_is_found_by_the_next(gradent, config, tmp_path):
     assert [run["status"] for run in runs] == ["success", "interrupted"]
 
 
-def test_a_reader_that_goes_away_does_not_end_the_run(gradent, config):
-    """`gradent run | head -1`, or a cron that died: the agent works on and the run is a success."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    command = [sys.executable, "-P", "-m", "gradent_cli", "run"]
-    process = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
-    os.close(writing)
-    assert b"Traceback" not in process.stderr
+@pytest.mark.parametrize(
+    ("how", "environment"),
+    [(">/dev/full", {}), (">&-", {}), ("<&- 2>&-", {}), ("| head -c 1 >/dev/null", {}),
+     (">/dev/null", {"PYTHONIOENCODING": "latin-1"})],
+)  # fmt: skip
+def test_output_that_cannot_be_written_is_no_failure_of_the_run(gradent, config, how, environment):
+    """A full disk, a closed stream, a reader that leaves, an encoding without our marks: the run is a success."""
+    command = f'{sys.executable} -P -m gradent_cli run {how}; exit "${{PIPESTATUS[0]}}"'
+    ended = subprocess.run(
+        ["bash", "-c", command], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
     assert json.loads(gradent("history", "last", "--json").out)["status"] == "success"
+
+
+def test_any_other_output_that_cannot_be_written_is_one_sentence(config):
+    """`gradent status` onto a full disk: 74, and not a bug of ours."""
+    command = f"{sys.executable} -P -m gradent_cli status > /dev/full"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (74, "gradent: cannot go on: No space left on device\n")
+
+
+def test_a_request_to_stop_while_the_outcome_is_saved_keeps_the_outcome(gradent, config, tmp_path, state, server):
+    """The database is busy, TERM arrives: the run is what it was, its end is told, no traceback."""
+    server.answer = Answer(200, b'{"id":"x"}')
+    channel = f'[ntfy]\nserver = "{server.url}"\ntopic = "gradent-test-x7k2m9"\n'
+    config(
+        channel + command("sh", "-c", f"touch {tmp_path}/going; while [ ! -e {tmp_path}/go-on ]; do sleep 0.05; done")
+    )
+    process = spawn("run", "--quiet")
+    wait_for(tmp_path / "going")
+    busy = sqlite3.connect(state / "gradent.db", isolation_level=None)
+    busy.execute("BEGIN IMMEDIATE")
+    (tmp_path / "go-on").touch()
+    time.sleep(0.6)
+    process.terminate()
+    time.sleep(0.3)
+    busy.execute("ROLLBACK")
+    busy.close()
+    _, complaint = process.communicate(timeout=20)
+    assert (process.returncode, complaint) == (0, "")
+    assert json.loads(gradent("history", "last", "--json").out)["status"] == "success"
+    assert server.bodies[-1]["title"] == "✅ Agent Completed"
+
+
+def test_the_config_reaches_the_run(config, home):
+    """Every limit and choice of the file is the one that the run works with."""
+    config(
+        command("true", prompt="p", timeout="7min", grace="3s", idle_timeout="2min", notify_tools=["a*"], cwd="~")
+        + '[agent.env]\nKEY = "value"\n[notify]\nevents = ["failed"]\n'
+    )
+    loaded = load(home / ".config/gradent/config.toml", os.environ)
+    tools = _tools(
+        loaded, os.environ, Dispatch((), Redactor(())), Redactor(()), print, trigger="cron", dry_run=True, force=False
+    )  # fmt: skip
+    assert (tools.timeout, tools.events, tools.notify_tools) == (timedelta(minutes=7), ["failed"], ["a*"])
+    agent = tools.agent
+    assert (agent.argv, agent.prompt, agent.cwd) == (["true"], "p", home)
+    assert (agent.grace, agent.idle_timeout) == (timedelta(seconds=3), timedelta(minutes=2))
+    assert agent.environ["KEY"] == "value"

@@ -13,6 +13,7 @@ import pytest
 
 from gradent_cli import lock
 from gradent_cli.database import open_database
+from gradent_cli.due import Slots
 from gradent_cli.errors import AgentError, ConfigError, NotifyError
 from gradent_cli.history import History
 from gradent_cli.notify import Dispatch
@@ -66,6 +67,10 @@ class Site:
             **{
                 "agent": agent or Agent(),
                 "history": self.history,
+                "slots": Slots(
+                    config=self.folder / "config.toml", state_dir=self.folder, expression="0 * * * *", zone=UTC,
+                    environ={}, runs=list, installed_at=None, pause=None,
+                ),
                 "lock": lock.held(self.folder / "lock", now=NOW),
                 "dispatch": Dispatch((self.phone,) if channels is None else channels, redact),
                 "clock": Clock(tick=timedelta(seconds=1)),
@@ -78,7 +83,7 @@ class Site:
                 "notify_tools": ["*"],
             }
             | changes
-        )
+        )  # fmt: skip
         return run_once(tools, trigger="manual")
 
 
@@ -278,6 +283,27 @@ def test_a_second_failure_says_since_when(site):
     site.run(failing)
     site.run(failing, clock=Clock(NOW + timedelta(hours=3)))
     assert "since Mon 23 Nov 09:00 UTC" in site.phone.got[-1].text
+
+
+def test_trouble_with_the_records_of_sending_leaves_the_outcome_alone(site):
+    """From the moment the outcome is saved, a database that fails changes neither status nor exit code."""
+
+    class Spoiling(Phone):
+        def send(self, message):
+            if message.event == "completed":
+                self.got.append(message)
+
+    def work(context):
+        site.history._connection.execute(
+            "CREATE TRIGGER no_more BEFORE INSERT ON deliveries BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+        return Report(summary="fine")
+
+    phone = Spoiling()
+    outcome = site.run(Agent(work), channels=(phone,))
+    assert (outcome.run.status, outcome.exit_code) == ("success", 0)
+    assert [message.event for message in phone.got] == ["completed"]
+    assert any("not on record" in text for text in site.logged)
 
 
 def test_a_state_that_cannot_be_written_is_told_all_the_same(site):

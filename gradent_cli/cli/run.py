@@ -29,29 +29,45 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Run the agent, but write and send nothing; show what would be sent.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run though gradent is disabled.")] = False,
+    if_due: Annotated[
+        bool, typer.Option("--if-due", help="Only if a scheduled time has come that no run has served yet.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run though gradent is disabled or paused.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but failures (what cron uses).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run as one JSON document.")] = False,
+    fired_by: Annotated[str | None, typer.Option("--trigger", hidden=True, help="Which scheduler fired it.")] = None,
 ) -> None:
     """Run the agent once, tell your channels, and exit."""
     from gradent_cli.cli import render
     from gradent_cli.config import load, salvage
     from gradent_cli.errors import ConfigError
 
+    trigger = fired_by or _trigger()
     try:
         config = load(context.obj, os.environ)
     except ConfigError as error:
         rest = salvage(context.obj, os.environ) if quiet else None  # nobody reads along: tell the phone, if it can be
         if rest is not None:
-            _did_not_start(rest, os.environ, error.message)
+            _did_not_start(rest, os.environ, error.message, trigger=trigger)
         raise
     for warning in config.warnings if not quiet else ():
         typer.echo(f"gradent: warning: {warning}", err=True)
     show, stop_showing = (_ignore, _ignore) if quiet or as_json else render.live_tools()
     try:
-        outcome = _walk(config, os.environ, show, dry_run=dry_run, force=force)
+        outcome = _walk(config, os.environ, show, trigger=trigger, dry_run=dry_run, force=force, if_due=if_due)
     finally:
         stop_showing()
+    if outcome is None:
+        _show_nothing_due(config, quiet=quiet, as_json=as_json)
+        return
+    ended = outcome
+    render.try_to_show(lambda: _say(ended, config, dry_run=dry_run, quiet=quiet, as_json=as_json))
+    raise typer.Exit(outcome.exit_code)
+
+
+def _say(outcome: "Outcome", config: "Config", *, dry_run: bool, quiet: bool, as_json: bool) -> None:
+    from gradent_cli.cli import render
+
     if as_json:
         document = render.run_document(outcome.run)
         if dry_run:
@@ -59,15 +75,21 @@ def run(
         render.document(document)
     elif not quiet:
         _show(outcome, config, dry_run=dry_run)
-    if quiet and outcome.run.status not in ("success", "skipped"):
+    elif outcome.run.status not in ("success", "skipped"):
         typer.echo(f"gradent: the run failed: {outcome.run.error}", err=True)
         typer.echo(f"  hint: gradent history {outcome.run.id}", err=True)
-    raise typer.Exit(outcome.exit_code)
 
 
 def _walk(
-    config: "Config", environ: Mapping[str, str], watch: Callable[[ToolCall], None], *, dry_run: bool, force: bool
-) -> "Outcome":
+    config: "Config",
+    environ: Mapping[str, str],
+    watch: Callable[[ToolCall], None],
+    *,
+    trigger: str,
+    dry_run: bool,
+    force: bool,
+    if_due: bool,
+) -> "Outcome | None":
     """Build the real tools and send the run down the corridor; a run that cannot even start is told, too."""
     from gradent_cli.errors import GradentError
     from gradent_cli.notify import Dispatch, open_channels
@@ -76,15 +98,12 @@ def _walk(
 
     redact = Redactor(config.secrets)
     dispatch = Dispatch(() if dry_run else open_channels(config.settings), redact)
-    trigger = _trigger()
     try:
-        tools = _tools(config, environ, dispatch, redact, watch, trigger=trigger, dry_run=dry_run)
-        if not config.settings.enabled and not force:
-            return _disabled(tools, config, trigger=trigger)
-        return run_once(tools, trigger=trigger)
+        tools = _tools(config, environ, dispatch, redact, watch, trigger=trigger, dry_run=dry_run, force=force)
+        return run_once(tools, trigger=trigger, if_due=if_due)
     except GradentError as error:
         if not dry_run:
-            _did_not_start(config, environ, error.message)
+            _did_not_start(config, environ, error.message, trigger=trigger)
         raise
 
 
@@ -97,8 +116,10 @@ def _tools(
     *,
     trigger: str,
     dry_run: bool,
+    force: bool,
 ) -> "Tools":
     from gradent_cli import lock
+    from gradent_cli.cli.schedule import open_slots, unwanted
     from gradent_cli.database import open_database
     from gradent_cli.files import make_private_directory
     from gradent_cli.history import History
@@ -110,6 +131,7 @@ def _tools(
         make_private_directory(state)
     connection = open_database(state / "gradent.db", read_only=dry_run)
     history = History(connection)
+    slots = open_slots(config, history, environ, read_only=dry_run)
     zone = study_zone(config, environ)
     agent: Agent
     if settings.agent.kind == "command":
@@ -119,6 +141,7 @@ def _tools(
     return Tools(
         agent=agent,
         history=history,
+        slots=slots,
         lock=nullcontext() if dry_run else lock.held(state / "gradent.lock", now=datetime.now(UTC)),
         dispatch=dispatch,
         clock=lambda: datetime.now(UTC),
@@ -129,6 +152,7 @@ def _tools(
         timeout=settings.agent.timeout,
         events=settings.notify.events,
         notify_tools=settings.agent.notify_tools,
+        unwanted="" if force else unwanted(config, slots, datetime.now(UTC)),
     )
 
 
@@ -156,11 +180,11 @@ def _study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinf
 
 
 def _command_agent(config: "Config", environ: Mapping[str, str], history: "History", *, trigger: str) -> "Agent":
-    """The program gets the environment of this process, but under cron the PATH of the shell that installed it."""
+    """The program gets the environment of this process, but when scheduled the PATH of the shell that installed it."""
     from gradent_cli.agents.command import CommandAgent
 
     agent = config.settings.agent
-    path = history.fact("path") if trigger == "cron" else None
+    path = history.fact("path") if trigger != "manual" else None
     return CommandAgent(
         argv=agent.command,
         prompt=agent.prompt,
@@ -175,19 +199,7 @@ def _command_agent(config: "Config", environ: Mapping[str, str], history: "Histo
     )
 
 
-def _disabled(tools: "Tools", config: "Config", *, trigger: str) -> "Outcome":
-    """No slot goes by without a record, not even one that was not wanted."""
-    from gradent_cli.runner import Outcome, new_run
-
-    now = tools.clock()
-    run = new_run(now, trigger=trigger, agent=tools.agent.name)
-    why = f"gradent is disabled (enabled = false in {config.path})"
-    run = replace(run, status="skipped", finished_at=now, error=why)
-    tools.history.add(run)
-    return Outcome(run=run, exit_code=0)
-
-
-def _did_not_start(config: "Config", environ: Mapping[str, str], error: str) -> None:
+def _did_not_start(config: "Config", environ: Mapping[str, str], error: str, *, trigger: str) -> None:
     """A run that ended before it began: on record where the state can be written, and told when that is news."""
     from gradent_cli.database import open_database
     from gradent_cli.errors import GradentError
@@ -199,7 +211,7 @@ def _did_not_start(config: "Config", environ: Mapping[str, str], error: str) -> 
 
     redact = Redactor(config.secrets)
     now = datetime.now(UTC)
-    run = new_run(now, trigger=_trigger(), agent=config.settings.agent.kind)
+    run = new_run(now, trigger=trigger, agent=config.settings.agent.kind)
     run = replace(run, status="failure", finished_at=now, error=redact(error))
     told_before = False
     with suppress(GradentError):
@@ -238,6 +250,18 @@ def _secret(value: "SecretStr | None") -> str | None:
     return None if value is None else value.get_secret_value()
 
 
+def _show_nothing_due(config: "Config", *, quiet: bool, as_json: bool) -> None:
+    from gradent_cli.cli import render
+    from gradent_cli.frequency import local_zone, next_times
+
+    zone = local_zone(os.environ)
+    slot = next(next_times(config.cron_expression, datetime.now(UTC), zone))
+    if as_json:
+        render.document({"due": False, "next_execution": render.utc(slot)})
+    elif not quiet:
+        typer.echo(f"Nothing is due; the next slot is {render.local(slot, zone)}.")
+
+
 def _show(outcome: "Outcome", config: "Config", *, dry_run: bool) -> None:
     from gradent_cli.cli import render
     from gradent_cli.notify import open_channels
@@ -246,7 +270,8 @@ def _show(outcome: "Outcome", config: "Config", *, dry_run: bool) -> None:
     typer.echo(render.run_ending(run))
     if run.status == "skipped":
         if outcome.exit_code == 0:
-            typer.echo("Run it all the same with --force, or: gradent config set --enabled")
+            remedy = "gradent resume" if config.settings.enabled else "gradent config set --enabled"
+            typer.echo(f"Run it all the same with --force, or: {remedy}")
         return
     for sentence in render.deliveries_text(run):
         typer.echo(sentence)

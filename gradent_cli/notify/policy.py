@@ -60,17 +60,22 @@ def completed(run: Run, lines: Sequence[str]) -> Message:
     )
 
 
-def failed(run: Run, since: datetime | None, zone: tzinfo) -> Message:
+def failed(run: Run, since: datetime | None, zone: tzinfo, missed: str = "") -> Message:
     """The run did not succeed, whatever the reason: what failed, since when, and the command that shows more.
 
     `since` is when the first of an unbroken row of failed runs began, told in `zone`; None, or this run's own start,
-    when it is the first.
+    when it is the first. `missed` says which runs did not happen before this one.
     """
     lines = [run.error or _unexplained(run)]
     if since is not None and since < run.started_at:
-        lines.append(f"It has been failing since {since.astimezone(zone):%a %d %b %H:%M %Z}.")
-    text = _text(lines, last=f"More: gradent history {run.id}")
+        lines.append(f"It has been failing since {since.astimezone(zone):%a %-d %b %H:%M %Z}.")
+    text = _text([*lines, missed], last=f"More: gradent history {run.id}")
     return _message(run, "failed", "❌ Agent Failed", text, 5, ("x", "warning"), run.finished_at)
+
+
+def missed(run: Run, which: str) -> Message:
+    """Runs before this one did not happen, for whoever wants to hear of that and not of how this one ended."""
+    return _message(run, "missed", "⏰ Runs Missed", which, 3, ("alarm_clock",), run.finished_at)
 
 
 def test(at: datetime) -> Message:
