@@ -22,7 +22,8 @@ settings.load_profile("gradent")
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home directory of the test's own; no GRADENT_* or XDG_* from outside; UTC; a `crontab` that refuses."""
     for name in list(os.environ):
-        if name.startswith(("GRADENT_", "XDG_")) or name.lower().endswith("_proxy") or name in ("EDITOR", "VISUAL"):
+        ours = name.startswith(("GRADENT_", "XDG_", "SUDO_")) or name in ("EDITOR", "VISUAL")
+        if ours or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     home = tmp_path / "home"
     programs = tmp_path / "programs"

@@ -234,12 +234,56 @@ def test_the_schedule_of_a_line_can_be_read_and_replaced(key: str):
     assert block.reschedule(line, "5 4 * * mon") == block.job_line("5 4 * * mon", PYTHON, BEN)
 
 
+@pytest.mark.parametrize("folder", ["my venv", "zoë", "plain", "it's"])
+def test_the_schedule_of_a_quoted_interpreter_is_found(folder: str):
+    """A path with a blank or an umlaut is quoted in the line; its schedule can be read and changed all the same."""
+    line = block.job_line("0 * * * *", Path("/home", folder, "bin/python"), BEN)
+    assert block.schedule(line) == "0 * * * *"
+    assert block.reschedule(line, "0 0 * * *") == block.job_line("0 0 * * *", Path("/home", folder, "bin/python"), BEN)
+
+
 @pytest.mark.parametrize(
     "line", [b"", b"#" + LINE, b"@daily /usr/bin/true", b"A=b c d e f /g", b"0 * * * /usr/bin/true"]
 )
 def test_a_line_that_was_edited_has_no_schedule(line: bytes):
     """A person has made something else of it."""
     assert block.schedule(line) is None
+
+
+@pytest.mark.parametrize("config", [ADA, BEN, Path('/it\'s/$HOME "x".toml')])
+def test_the_words_of_a_line_are_read_as_the_shell_reads_them(config: Path):
+    """The interpreter first; nothing of a line that a person has edited."""
+    line = block.job_line("*/15 * * * *", PYTHON, config)
+    assert block.command(line) == (
+        str(PYTHON), "-P", "-m", "gradent_cli", "--config", str(config), "run", "--quiet"
+    )  # fmt: skip
+    assert block.command(b"#" + line) == ()
+    assert block.command(line + b" 'unclosed") == ()
+
+
+def test_catch_up_is_a_second_line():
+    """Every quarter of an hour, with `--if-due`; the run itself stays the first line."""
+    run, tick = block.job_lines("0 0 * * *", PYTHON, ADA, catch_up=True)
+    assert (run,) == block.job_lines("0 0 * * *", PYTHON, ADA, catch_up=False)
+    assert run == block.job_line("0 0 * * *", PYTHON, ADA)
+    assert tick == block.job_line("*/15 * * * *", PYTHON, ADA, ("run", "--if-due", "--quiet"))
+    assert [block.catches_up(line) for line in (run, tick, b"")] == [False, True, False]
+
+
+def test_a_canary_disturbs_no_block_and_no_block_it():
+    """It is named after what no config can be: a file inside the config file."""
+    crontab = block.install(block.install(b"0 5 * * * mine", ADA, (LINE,)), block.canary(ADA), (OTHER,))
+    assert block.installed(crontab, ADA) == (LINE,)
+    assert block.installed(crontab, block.canary(ADA)) == (OTHER,)
+    assert block.uninstall(block.uninstall(crontab, ADA), block.canary(ADA)) == b"0 5 * * * mine"
+
+
+def test_the_variables_above_a_block_are_those_that_count_for_it():
+    """As crontab(5) has them: blanks around `=`, quotes around the value, the last one wins."""
+    above = b"MAILTO=a\n  MAILTO = \"\"  \r\nCRON_TZ='Asia/Tokyo'\n# A=b\n0 5 * * * B=c run\nbad name=x\n"
+    crontab = block.install(above, ADA, (LINE,)) + b"SHELL=/bin/bash\n"
+    assert block.variables(crontab, ADA) == {"MAILTO": "", "CRON_TZ": "Asia/Tokyo"}
+    assert block.variables(above, ADA) == {}
 
 
 # ── the example at the top of the project ──────────────────────────────────────────────────────────────────────────
@@ -252,15 +296,16 @@ def example_crontab() -> bytes:
 # file, and between them one line for cron. Everything outside the markers stays as it is, byte for byte, and
 # `gradent uninstall-cron` takes the block away again.
 #
-# This one is for the default, frequency = "1hour". The others follow; of them only the first five fields differ.
+# This one is for the default, frequency = "1hour". The others follow; of them only the first five fields differ. The
+# last one is what `gradent install-cron --catch-up` puts there: the second line makes up for runs missed in sleep.
 
 """
     text += block.install(b"", ADA, (block.job_line(cron_expression("1hour", parse_at("00:00")), PYTHON, ADA),))
-    for key in FREQUENCIES:
-        if key != "1hour":
-            line = block.job_line(cron_expression(key, parse_at("00:00")), PYTHON, ADA)
-            text += f'\n# frequency = "{key}"\n#\n'.encode()
-            text += re.sub(rb"(?m)^", b"# ", block.install(b"", ADA, (line,)).rstrip(b"\n")) + b"\n"
+    others = [(f'frequency = "{key}"', key, False) for key in FREQUENCIES if key != "1hour"]
+    for what, key, catch_up in [*others, ('frequency = "1hour", with catch-up', "1hour", True)]:
+        lines = block.job_lines(cron_expression(key, parse_at("00:00")), PYTHON, ADA, catch_up=catch_up)
+        text += f"\n# {what}\n#\n".encode()
+        text += re.sub(rb"(?m)^", b"# ", block.install(b"", ADA, lines).rstrip(b"\n")) + b"\n"
     return text
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import sqlite3
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -66,10 +67,12 @@ def test_install_writes_the_block_and_says_so(gradent: Gradent, crontab: Crontab
 
 
 def test_the_times_are_local(gradent: Gradent, crontab: Crontab, config: Path, monkeypatch: pytest.MonkeyPatch):
-    """They are those of the person's own clock."""
+    """They are those of the shell's clock; where cron goes by another one, that is said."""
     config.write_text('frequency = "24hours"\nat = "06:30"\n')
     monkeypatch.setenv("TZ", "Asia/Kolkata")
-    assert re.findall(r"\d\d:\d\d IST", gradent("install-cron").out) == ["06:30 IST"] * 3
+    said = gradent("install-cron")
+    assert re.findall(r"\d\d:\d\d IST", said.out) == ["06:30 IST"] * 3
+    assert "but TZ of this shell is Asia/Kolkata" in said.err
 
 
 @pytest.mark.parametrize("wording", NO_CRONTAB)
@@ -178,6 +181,139 @@ def facts(state: Path) -> dict[str, str]:
         return dict(connection.execute("SELECT key, value FROM facts"))
     finally:
         connection.close()
+
+
+# ── --catch-up ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_catch_up_is_a_second_line_that_stays_until_told(gradent: Gradent, crontab: Crontab, config: Path):
+    """Later installs and a changed frequency keep it and say so; `--no-catch-up` takes it away."""
+    crontab.tab = THEIRS
+    result = gradent("install-cron", "--catch-up")
+    run, tick = block.job_lines("0 * * * *", Path(sys.executable), config, catch_up=True)
+    assert crontab.tab == block.install(THEIRS, config, (run, tick))
+    assert result.out.startswith(f"Installed in your crontab:\n  {run.decode()}\n  {tick.decode()}\n")
+    assert "--no-catch-up" not in result.out
+    config.write_text('frequency = "24hours"\n')
+    again = gradent("install-cron")
+    assert "The second line catches up; to take it away: gradent install-cron --no-catch-up\n" in again.out
+    assert block.installed(crontab.tab, config) == (block.reschedule(run, "0 0 * * *"), tick)
+    gradent("config", "set", "--frequency", "1hour")
+    assert block.installed(crontab.tab, config) == (run, tick)
+    gradent("install-cron", "--no-catch-up")
+    assert crontab.tab == block.install(THEIRS, config, (run,))
+    gradent("install-cron")
+    assert crontab.tab == block.install(THEIRS, config, (run,))
+
+
+# ── --undo ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_undo_gives_back_what_gradent_replaced(gradent: Gradent, crontab: Crontab, config: Path, state: Path):
+    """Without a question, with a backup of its own, and with a word of what it did; twice is back again."""
+    crontab.tab = THEIRS
+    gradent("install-cron")
+    installed = crontab.tab
+    result = gradent("install-cron", "--undo")
+    assert (result.code, crontab.tab) == (0, THEIRS)
+    assert result.out.startswith("Your crontab is again as it was before gradent changed it; it was in ")
+    assert f"-{line(config).decode()}" in result.out.splitlines()
+    assert len(backups(state)) == 2
+    assert gradent("install-cron", "--undo").code == 0
+    assert crontab.tab == installed
+
+
+def test_undo_where_there_was_no_crontab(gradent: Gradent, crontab: Crontab, config: Path):
+    """Then there is none again."""
+    gradent("install-cron")
+    assert gradent("install-cron", "--undo").code == 0
+    assert crontab.tab is None
+
+
+def test_undo_is_not_mistaken_for_a_lost_block(gradent: Gradent, crontab: Crontab, config: Path):
+    """What a person has undone or uninstalled, `status` does not miss; what vanished otherwise it does."""
+    for away in (("install-cron", "--undo"), ("uninstall-cron",)):
+        gradent("install-cron")
+        gradent(*away)
+        assert "is gone from the crontab" not in gradent("status", "--json").out
+    gradent("install-cron")
+    crontab.tab = None
+    assert "is gone from the crontab" in gradent("status", "--json").out
+    gradent("uninstall-cron")
+    assert "is gone from the crontab" not in gradent("status", "--json").out
+
+
+def test_nothing_to_undo(gradent: Gradent, crontab: Crontab, config: Path):
+    """One sentence, 0, and nothing is written."""
+    crontab.tab = THEIRS
+    result = gradent("install-cron", "--undo")
+    assert (result.code, result.out) == (0, "nothing to undo: gradent has not changed this crontab\n")
+    assert crontab.writes == 0
+
+
+def test_undo_over_somebodys_edit_needs_a_yes(gradent: Gradent, crontab: Crontab, config: Path, state: Path):
+    """Where nobody can be asked it is refused, with the backup's path; `--yes` says so beforehand."""
+    crontab.tab = THEIRS
+    gradent("install-cron")
+    edited = crontab.tab + b"@daily mine\n"
+    crontab.tab = edited
+    (backup,) = backups(state)
+    result = gradent("install-cron", "--undo")
+    assert (result.code, crontab.tab) == (69, edited)
+    assert f"the crontab changed since gradent wrote it; nothing was restored from {backup}" in result.err
+    assert "hint: gradent install-cron --undo --yes" in result.err
+    assert gradent("install-cron", "--undo", "--yes").code == 0
+    assert crontab.tab == THEIRS
+    assert edited in [backup.read_bytes() for backup in backups(state)]
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", 130), (b"\x04", 130)])
+def test_undo_over_somebodys_edit_asks(crontab: Crontab, gradent: Gradent, config: Path, answer: bytes, code: int):
+    """On a terminal, after showing what would change; only a yes does it."""
+    crontab.tab = THEIRS
+    gradent("install-cron")
+    crontab.tab = edited = crontab.tab + b"@daily mine\n"
+    ours, theirs = os.openpty()
+    try:
+        asked = subprocess.Popen(
+            [sys.executable, "-P", "-m", "gradent_cli", "install-cron", "--undo"],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        os.write(ours, answer)
+        out, _ = asked.communicate(timeout=20)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert "-@daily mine" in out
+    assert "The crontab changed since gradent wrote it. Do this all the same?" in out
+    assert asked.returncode == code
+    assert crontab.tab == (THEIRS if code == 0 else edited)
+
+
+@pytest.mark.parametrize(
+    "options", [("--yes",), ("--undo", "--dry-run"), ("--undo", "--verify"), ("--undo", "--no-catch-up")]
+)
+def test_options_that_contradict_each_other(gradent: Gradent, crontab: Crontab, config: Path, options: tuple[str, ...]):
+    """2; the crontab is not even read."""
+    assert gradent("install-cron", *options).code == 2
+    assert crontab.calls == []
+
+
+@pytest.mark.parametrize("command", [("install-cron",), ("install-cron", "--undo"), ("uninstall-cron",)])
+def test_roots_crontab_is_left_alone_under_sudo(
+    gradent: Gradent, crontab: Crontab, config: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+):
+    """2, and what to do instead."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("SUDO_USER", "ada")
+    result = gradent(*command)
+    assert result.code == 2
+    assert (
+        "gradent: under sudo this would be root's crontab, not yours\n  hint: run it again without sudo" in result.err
+    )
+    assert crontab.calls == []
 
 
 # ── --dry-run ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -320,13 +456,13 @@ def test_a_program_that_hangs(gradent: Gradent, crontab: Crontab, config: Path):
     assert crontab.tab == THEIRS
 
 
-@pytest.mark.parametrize("command", ["install-cron", "uninstall-cron"])
+@pytest.mark.parametrize("command", [("install-cron", "--scheduler", "cron"), ("uninstall-cron",)])
 def test_no_crontab_program(
-    gradent: Gradent, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+    gradent: Gradent, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ):
     """69, and what to install."""
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    result = gradent(command)
+    result = gradent(*command)
     assert result.code == 69
     assert "gradent: the program `crontab` is not installed\n  hint: install " in result.err
 

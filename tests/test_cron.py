@@ -1,14 +1,16 @@
 """System cron: the crontab through a program that may do anything, and what /proc tells of the daemon."""
 
 import os
+import re
 import stat
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from gradent_cli.errors import ConfigError, CrontabError, StateError, UnavailableError
+from gradent_cli.errors import ConfigError, CrontabError, StateError, UnavailableError, UsageError
 from gradent_cli.schedulers import block, cron
 from tests.street.crontab import NO_CRONTAB
 from tests.street.crontab import Crontab as Program
@@ -148,6 +150,14 @@ def test_write_puts_the_bytes_there_and_keeps_the_old(program: Program, crontab:
     assert stat.S_IMODE(backup.parent.stat().st_mode) == 0o700
 
 
+def test_a_large_crontab_comes_and_goes(program: Program, crontab: cron.Crontab):
+    """Five megabytes are read, written, read back and backed up."""
+    program.tab = large = b"* * * * * true\n" * 350_000
+    crontab.write(crontab.read(), block.install(large, CONFIG, (LINE,)))
+    cron.remove(crontab, crontab.read(), CONFIG)
+    assert program.tab == large
+
+
 def test_an_empty_crontab_is_removed(program: Program, crontab: cron.Crontab):
     """No trace is left where there was none."""
     program.tab = b"ours\n"
@@ -259,6 +269,88 @@ def test_noise_while_writing_is_not_a_failure(program: Program, crontab: cron.Cr
     assert program.tab == b"new\n"
 
 
+# ── undoing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_last_change_is_the_newest_backup_that_differs(program: Program, crontab: cron.Crontab):
+    """And it knows whether what gradent put in its place is still there."""
+    program.tab = THEIRS
+    crontab.write(THEIRS, b"one\n")
+    crontab.write(b"one\n", b"two\n")
+    newest = cron.last_change(crontab, b"two\n", CONFIG)
+    assert newest is not None
+    assert newest.content == b"one\n"
+    assert newest.gave_way_to(b"two\n")
+    assert not newest.gave_way_to(b"two\nand an edit\n")
+    before = cron.last_change(crontab, b"one\n", CONFIG)
+    assert before is not None
+    assert before.content == THEIRS
+
+
+def test_a_failed_write_is_no_change(program: Program, crontab: cron.Crontab):
+    """Its backup is what is there anyway, so the one before it counts."""
+    program.tab = THEIRS
+    crontab.write(THEIRS, b"one\n")
+    program.order(write="fail")
+    with pytest.raises(CrontabError):
+        crontab.write(b"one\n", b"two\n")
+    backup = cron.last_change(crontab, b"one\n", CONFIG)
+    assert backup is not None
+    assert (backup.content, backup.gave_way_to(b"one\n")) == (THEIRS, True)
+
+
+def test_canaries_are_no_change(program: Program, crontab: cron.Crontab):
+    """Proving an installation does not stand between a person and undoing it."""
+    program.tab = THEIRS
+    once = block.install(THEIRS, CONFIG, (LINE,))
+    crontab.write(THEIRS, once)
+    with_canary = block.install(once, block.canary(CONFIG), (LINE,))
+    crontab.write(once, with_canary)
+    crontab.write(with_canary, once)
+    for now in (once, with_canary):
+        backup = cron.last_change(crontab, now, CONFIG)
+        assert backup is not None
+        assert backup.content == THEIRS
+        assert backup.gave_way_to(once)
+
+
+def test_without_backups_nothing_has_changed(crontab: cron.Crontab):
+    """And nothing was ever written."""
+    assert cron.last_change(crontab, THEIRS, CONFIG) is None
+    assert crontab.written_at() is None
+
+
+def test_the_time_of_the_last_write_is_known(program: Program, crontab: cron.Crontab, state: Path):
+    """From the newest backup's name, which does not change when it is copied; another's file says nothing."""
+    program.tab = THEIRS
+    before = datetime.now(UTC)
+    crontab.write(THEIRS, b"one\n")
+    written = crontab.written_at()
+    assert written is not None
+    assert before <= written <= datetime.now(UTC)
+    (state / "crontab-backups" / "mine.crontab").touch()
+    assert crontab.written_at() is None
+
+
+def test_a_backup_that_cannot_be_read_is_refused(crontab: cron.Crontab, state: Path):
+    """74: what may be the newest is not passed over."""
+    (state / "crontab-backups" / "20200101T000000.000000Z.0.crontab").mkdir(parents=True)
+    with pytest.raises(StateError, match="cannot read the backup"):
+        cron.last_change(crontab, THEIRS, CONFIG)
+
+
+def test_roots_crontab_is_not_touched_for_another(monkeypatch: pytest.MonkeyPatch):
+    """Under sudo `crontab` would mean root's; root by itself, as in a container, has its own."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(UsageError, match="root's crontab, not yours") as refused:
+        cron.require_own_crontab({"SUDO_USER": "ada"})
+    assert refused.value.hint == "run it again without sudo"
+    cron.require_own_crontab({"SUDO_USER": "root"})
+    cron.require_own_crontab({})
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    cron.require_own_crontab({"SUDO_USER": "ada"})
+
+
 # ── removing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -309,6 +401,15 @@ def test_follow_has_nothing_to_do(program: Program, state: Path, tmp_path: Path)
     assert not state.exists()
 
 
+def test_follow_keeps_catching_up(program: Program, state: Path):
+    """The second line has a schedule of its own."""
+    run, tick = block.job_lines("0 * * * *", Path("/opt/python"), CONFIG, catch_up=True)
+    program.tab = block.install(THEIRS, CONFIG, (run, tick))
+    assert cron.follow(CONFIG, "0 0 * * *", state_dir=state, environ=os.environ) is not None
+    assert block.installed(program.tab, CONFIG) == (block.reschedule(run, "0 0 * * *"), tick)
+    assert cron.follow(CONFIG, "0 0 * * *", state_dir=state, environ=os.environ) is None
+
+
 @pytest.mark.parametrize("lines", [(b"#" + LINE,), (), (LINE, b"0 5 * * * /usr/bin/mine")])
 def test_follow_leaves_an_edited_block(program: Program, state: Path, lines: tuple[bytes, ...]):
     """What a person has made of it is not guessed at."""
@@ -342,6 +443,18 @@ def test_a_python_without_gradent_is_refused(tmp_path: Path):
     with pytest.raises(ConfigError, match="does not find gradent_cli by itself") as refused:
         cron.require_importable(bare, {**os.environ, "PYTHONPATH": str(Path(cron.__file__).parents[2])})
     assert refused.value.hint == f"install gradent for it: {bare} -m pip install gradent-cli"
+
+
+def test_an_interpreter_is_judged_by_what_cron_could_do_with_it(tmp_path: Path):
+    """Gone, not a program, without gradent, or fine."""
+    empty = tmp_path / "python"
+    assert cron.interpreter_trouble(str(empty), os.environ) == "is gone"
+    empty.write_text("#!/bin/sh\nexit 1\n")
+    empty.chmod(0o644)
+    assert cron.interpreter_trouble(str(empty), os.environ) == "cannot be executed"
+    empty.chmod(0o755)
+    assert cron.interpreter_trouble(str(empty), os.environ) == "does not find gradent any more"
+    assert cron.interpreter_trouble(sys.executable, os.environ) is None
 
 
 # ── the daemon ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -384,3 +497,46 @@ def test_the_daemon_is_seen(tmp_path: Path):
     (without / "8").mkdir()  # a process that ended while we looked
     assert cron.daemon_running(without) is False
     assert cron.daemon_running(proc(tmp_path / "c", ("7", 7, "python", 1))) is None
+
+
+def test_a_job_of_systemd_cron_knows_it(tmp_path: Path):
+    """It has no daemon among its ancestors, but a unit; the unit of a terminal, or of cron itself, is not one."""
+    processes = proc(tmp_path, ("self", 30, "python", 1), ("1", 1, "systemd", 0))
+    group = processes / "self" / "cgroup"
+    group.write_text("0::/system.slice/cron-ada-ada-0.service\n")
+    assert cron.fired_by_cron(processes)
+    for other in ("system.slice/cron.service", "user.slice/session-3.scope", "system.slice/cron-x.service/deeper"):
+        group.write_text(f"0::/{other}\n")
+        assert not cron.fired_by_cron(processes)
+
+
+def systemd_cron(root: Path) -> Path:
+    generator = root / "usr/lib/systemd/system-generators/systemd-crontab-generator"
+    generator.parent.mkdir(parents=True)
+    generator.touch()
+    return root
+
+
+def test_systemd_cron_needs_no_process(tmp_path: Path):
+    """It is at work where systemd runs the machine and its target is wanted."""
+    nobody = proc(tmp_path / "proc", ("1", 1, "systemd", 0))
+    root = systemd_cron(tmp_path / "root")
+    assert cron.daemon_running(nobody, root) is False
+    wanted = root / "etc/systemd/system/multi-user.target.wants/cron.target"
+    wanted.parent.mkdir(parents=True)
+    wanted.symlink_to("/lib/systemd/system/cron.target")
+    assert cron.daemon_running(nobody, root) is False
+    (root / "run/systemd/system").mkdir(parents=True)
+    assert cron.daemon_running(nobody, root) is True
+
+
+def test_the_way_to_start_the_daemon_fits_the_machine(tmp_path: Path):
+    """With systemd, without it, with systemd-cron, and where there is no daemon to start."""
+    assert cron.how_to_start(systemd_cron(tmp_path / "target")) == "sudo systemctl enable --now cron.target"
+    root = tmp_path / "root"
+    assert "install" in cron.how_to_start(root)
+    (root / "usr/sbin").mkdir(parents=True)
+    (root / "usr/sbin/cron").touch()
+    assert re.fullmatch(r"sudo service (cron|crond|cronie) start", cron.how_to_start(root))
+    (root / "run/systemd/system").mkdir(parents=True)
+    assert re.fullmatch(r"sudo systemctl enable --now (cron|crond|cronie)", cron.how_to_start(root))

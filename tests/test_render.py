@@ -71,6 +71,16 @@ def test_spans_are_as_long_as_they_need_to_be(seconds, words):
     assert render.span(timedelta(seconds=seconds)) == words
 
 
+def test_the_page_of_a_run_hides_nothing_and_harms_nobody():
+    """A reason for not taking a message is shown to its end; an agent's terminal escapes are not."""
+    reason = "ntfy could not be reached: " + "the connection failed " * 8
+    lost = replace(RUN.deliveries[1], error=reason.strip())
+    page = render.run_page(replace(RUN, deliveries=(lost,), output_tail="\x1b]0;pwned\x07fine\n"), UTC)
+    assert " ".join(page.split()).count("the connection failed") == 8
+    assert page.endswith("  fine")
+    assert not any(character in page for character in "\x1b\x07")
+
+
 def test_deliveries_are_a_sentence_a_channel():
     """How many arrived, and why the others did not."""
     assert render.deliveries_text(RUN) == ["Sent 1 message to ntfy.", "ntfy did not take 1 message: no answer"]

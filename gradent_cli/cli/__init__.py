@@ -4,8 +4,10 @@ A command is a doorway: it reads its flags, calls one room and hands the answer 
 the commands, so that `--help` and `--version` stay light.
 """
 
+import io
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -14,10 +16,13 @@ import typer
 from gradent_cli import __version__, paths
 from gradent_cli.cli import config as config_commands
 from gradent_cli.cli import cron as cron_commands
+from gradent_cli.cli import doctor as doctor_commands
 from gradent_cli.cli import inspect as inspect_commands
 from gradent_cli.cli import notify as notify_commands
 from gradent_cli.cli import run as run_commands
+from gradent_cli.cli import schedule as schedule_commands
 from gradent_cli.cli import study as study_commands
+from gradent_cli.cli.render import drop_output
 from gradent_cli.errors import GradentError
 
 app = typer.Typer(
@@ -63,8 +68,13 @@ app.command("run")(run_commands.run)
 app.add_typer(config_commands.app, name="config")
 app.command("install-cron")(cron_commands.install_cron)
 app.command("uninstall-cron")(cron_commands.uninstall_cron)
+app.command("canary", hidden=True)(cron_commands.canary)
+app.command("doctor")(doctor_commands.doctor)
 app.command("status")(inspect_commands.status)
 app.command("history")(inspect_commands.history)
+app.command("explain")(schedule_commands.explain)
+app.command("pause")(schedule_commands.pause)
+app.command("resume")(schedule_commands.resume)
 app.command("plan")(study_commands.plan)
 app.command("assignments")(study_commands.assignments)
 app.add_typer(notify_commands.app, name="notify")
@@ -72,6 +82,7 @@ app.add_typer(notify_commands.app, name="notify")
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of `errors`."""
+    _prepare_streams()
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
@@ -82,13 +93,37 @@ def main() -> NoReturn:
     except GradentError as error:
         _say(error.message, error.hint)
         code = error.exit_code
+    except OSError as error:
+        code = _cannot_go_on(error)
     except Exception as error:  # noqa: BLE001  the door: nobody further out could explain it
         code = _admit_bug(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _prepare_streams() -> None:
+    """Whatever we are started with, a stream can be written to: none is missing, and no character is too strange."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  it lives as long as we do
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  the same
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _cannot_go_on(error: OSError) -> int:
+    """What the machine refuses, most often our output (a full disk behind `>`)."""
+    what = f"{error.filename}: " if error.filename else ""
+    _say(f"cannot go on: {what}{error.strerror or error}", None)
+    drop_output()
+    return 74
+
+
 def _complain(error: typer.TyperException) -> None:
     message = getattr(error, "format_message", lambda: str(error))().rstrip(".")
+    if not message:  # the help was asked for by saying nothing, and has been shown
+        return
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "gradent"
     _say(message[:1].lower() + message[1:], f"{command} --help")
@@ -108,8 +143,10 @@ def _admit_bug(error: Exception) -> int:
 
     from gradent_cli import logs
 
-    config = _door.config or paths.config_file(None, os.environ)
-    where = logs.write_crash("".join(traceback.format_exception(error)), config, os.environ)
+    where = None
+    with suppress(GradentError):
+        config = _door.config or paths.config_file(None, os.environ)
+        where = logs.write_crash("".join(traceback.format_exception(error)), config, os.environ)
     hint = f"the details are in {where}; please report them" if where else "please report it"
     _say(f"a bug: {type(error).__name__}; nothing more was done", hint)
     return 70

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradent_cli.errors import ConfigError, CrontabError, GradentError, StateError, UnavailableError, UsageError
+from gradent_cli.errors import ConfigError, GradentError, StateError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from gradent_cli.config import Config
@@ -181,16 +181,25 @@ def _source(text: str) -> dict[str, str]:
 
 
 def _follow(config: "Config") -> None:
-    """Give an installed crontab line the new schedule."""
-    from gradent_cli.schedulers.cron import follow
+    """Give an installed crontab line, or what another scheduler has, the new schedule."""
+    from gradent_cli import schedulers
+    from gradent_cli.cli.schedulers import this_job
+    from gradent_cli.schedulers import cron
 
-    try:
-        sentence = follow(config.path, config.cron_expression, state_dir=config.state_dir, environ=os.environ)
-    except (CrontabError, StateError) as error:
-        _warn(f"an installed crontab line still has the old schedule: {error.message}", hint="gradent install-cron")
-        return
-    if sentence is not None:
-        typer.echo(sentence)
+    def line() -> str | None:
+        return cron.follow(config.path, config.cron_expression, state_dir=config.state_dir, environ=os.environ)
+
+    def elsewhere() -> str | None:
+        return schedulers.follow(this_job(config), os.environ)
+
+    for what, follow in (("an installed crontab line", line), ("what another scheduler has", elsewhere)):
+        try:
+            sentence = follow()
+        except (UnavailableError, ConfigError, StateError) as error:
+            _warn(f"{what} still has the old schedule: {error.message}", hint="gradent install-cron")
+            continue
+        if sentence is not None:
+            typer.echo(sentence)
 
 
 def _warn(sentence: str, *, hint: str | None = None) -> None:

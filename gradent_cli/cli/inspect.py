@@ -48,7 +48,7 @@ def history(
         str | None,
         typer.Argument(metavar="RUN_ID", help="Show this run whole: an id, the beginning of one, or `last`."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many runs, newest first.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="How many runs, newest first.")] = 20,
     only: Annotated[Status | None, typer.Option("--status", help="Only runs that ended so.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -86,26 +86,23 @@ def _history(config: "Config") -> "History":
 
 def _look(config: "Config", past: "History") -> dict[str, Any]:
     """The status document; times are ISO 8601 UTC."""
-    from itertools import takewhile
-
     from gradent_cli.cli import render
-    from gradent_cli.frequency import cron_expression, local_zone, next_times
+    from gradent_cli.cli.schedule import open_slots, unwanted
     from gradent_cli.notify import open_channels
 
     settings = config.settings
     now = datetime.now(UTC)
-    zone = local_zone(os.environ)
-    expression = cron_expression(settings.frequency, settings.at)
-    line, drift = _line(config, expression)
+    expression = config.cron_expression
+    slots = open_slots(config, past, os.environ, read_only=True)
+    pause = slots.pause if slots.pause and slots.pause.goes_on(now) else None
+    line, drift = _line(config, past, now)
     last = past.previous()
-    missed = 0
-    if line is not None and last is not None:
-        # A slot of this very minute may be about to start.
-        due = takewhile(lambda slot: (now - slot).total_seconds() > 60, next_times(expression, last.started_at, zone))
-        missed = sum(1 for _ in zip(due, range(10_000), strict=False))
+    expected = line is not None and not unwanted(config, slots, now)
     return {
         "enabled": settings.enabled,
-        "paused_until": None,
+        "paused": pause is not None,
+        "paused_until": render.utc(pause.until) if pause else None,
+        "pause_reason": pause.reason if pause else "",
         "frequency": settings.frequency,
         "cron_expression": expression,
         "installed": line is not None,
@@ -115,38 +112,24 @@ def _look(config: "Config", past: "History") -> dict[str, Any]:
         "last_status": last.status if last else None,
         "last_run": last.id if last else None,
         "last_error": last.error if last else None,
-        "next_execution": render.utc(next(next_times(expression, now, zone))) if line and settings.enabled else None,
-        "missed_runs": missed,
+        "next_execution": render.utc(slots.next_wanted(now)) if line and settings.enabled else None,
+        "missed_runs": len(slots.overdue(now)) if expected else 0,
         "pending_deliveries": past.pending_deliveries(),
         "channels": [channel.name for channel in open_channels(settings)],
     }
 
 
-def _line(config: "Config", expression: str) -> tuple[str | None, list[str]]:
+def _line(config: "Config", past: "History", now: datetime) -> tuple[str | None, list[str]]:
     """The installed line, and a sentence for each way in which it is not what the config asks for."""
-    import shlex
-    import sys
-    from pathlib import Path
-
-    from gradent_cli.schedulers import block, cron
+    from gradent_cli import doctor, schedulers
+    from gradent_cli.cli.schedulers import this_job
+    from gradent_cli.schedulers.cron import Crontab
 
     try:
-        lines = block.installed(cron.Crontab(config.state_dir, os.environ).read(), config.path)
+        if (elsewhere := schedulers.look(this_job(config), os.environ)) is not None:
+            return elsewhere
+        found = doctor.found_in(Crontab(config.state_dir, os.environ).read(), config, past, os.environ)
+        drift = [difference.sentence for difference in doctor.drifted(config, found, os.environ, now)]
     except GradentError as error:
         return None, [error.message + (f" ({error.hint})" if error.hint else "")]
-    if not lines:
-        return None, []
-    line = lines[0].decode(errors="replace")
-    drift = []
-    if (schedule := block.schedule(lines[0])) != expression:
-        drift.append(f"cron runs at '{schedule}' but the config asks for '{expression}': gradent install-cron")
-    elif lines != (block.job_line(expression, Path(sys.executable), config.path),):
-        words = shlex.split(line)
-        interpreter = next((word for word in words if word.startswith("/")), "")
-        if not os.access(interpreter, os.X_OK):
-            drift.append(f"the Python of the crontab line, {interpreter}, is gone: gradent install-cron")
-        else:
-            drift.append("the crontab line is not the one that gradent would write: gradent install-cron")
-    if cron.daemon_running() is False:
-        drift.append("no cron daemon is running, so nothing will fire; start it: service cron start")
-    return line, drift
+    return found.lines[0].decode(errors="replace") if found.lines else None, drift

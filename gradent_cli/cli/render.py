@@ -15,10 +15,12 @@ import typer
 
 from gradent_cli.frequency import in_words
 from gradent_cli.records import Assignment, Message, Plan, Run, Session, ToolCall
-from gradent_cli.text import count
+from gradent_cli.text import clean, count
 
 if TYPE_CHECKING:
     from gradent_cli.agents.study.store import Known
+    from gradent_cli.doctor import Check
+    from gradent_cli.explain import Upcoming
 
 # ── JSON ──
 
@@ -224,8 +226,7 @@ def live_tools() -> tuple[Callable[[ToolCall], None], Callable[[], None]]:
 
         def plainly(call: ToolCall) -> None:
             if call.status != "started":
-                with suppress(BrokenPipeError):  # whoever read along went away; the run goes on
-                    typer.echo(tool_line(call))
+                try_to_show(lambda: typer.echo(tool_line(call)))
 
         return plainly, lambda: None
 
@@ -240,9 +241,23 @@ def live_tools() -> tuple[Callable[[ToolCall], None], Callable[[], None]]:
             status.update(f"{call.title} …")
         else:
             status.update("")
-            console.print(tool_line(call), markup=False, soft_wrap=True)
+            try_to_show(lambda: console.print(tool_line(call), markup=False, soft_wrap=True))
 
     return lively, status.stop
+
+
+def try_to_show(show: Callable[[], object]) -> None:
+    """Whoever reads along may go away, or their disk be full: that is no reason for a run to fail."""
+    try:
+        show()
+    except (OSError, ValueError):
+        drop_output()
+
+
+def drop_output() -> None:
+    """From now on what is printed goes nowhere, the rest that is still buffered too."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run_ending(run: Run) -> str:
@@ -317,10 +332,12 @@ def run_page(run: Run, zone: tzinfo) -> str:
             lines += [hanging("    ", detail, indent=6) for detail in call.details]
         parts.append("\n".join(lines))
     if run.deliveries:
-        rows = [[d.channel, d.event, d.status, str(d.attempts), d.error or ""] for d in run.deliveries]
-        parts.append(table(rows, ["CHANNEL", "EVENT", "STATUS", "TRIES", "WHY NOT"]))
+        rows = [[d.channel, d.event, d.status, str(d.attempts)] for d in run.deliveries]
+        reasons = dict.fromkeys(f"{d.channel}: {d.error}" for d in run.deliveries if d.error)
+        parts.append(table(rows, ["CHANNEL", "EVENT", "STATUS", "TRIES"]))
+        parts[-1] += "".join("\n" + hanging("", reason, indent=2) for reason in reasons)
     if run.output_tail:
-        parts.append("the end of what the agent wrote:\n" + textwrap.indent(run.output_tail.rstrip(), "  "))
+        parts.append("the end of what the agent wrote:\n" + textwrap.indent(clean(run.output_tail).rstrip(), "  "))
     return "\n\n".join(parts)
 
 
@@ -401,6 +418,25 @@ def assignments_table(rows: Sequence[tuple["Known", float | None]], zone: tzinfo
     return table(cells, ["ID", "DUE", "STATUS", "LEFT", "RISK", "ASSIGNMENT"])
 
 
+# ── the runs to come ──
+
+
+def upcoming_document(run: "Upcoming", zone: tzinfo) -> dict[str, Any]:
+    """A run to come as `explain --json` gives it."""
+    return {"at": utc(run.at), "local": run.at.astimezone(zone).isoformat(), "note": run.note or None}
+
+
+def upcoming_page(runs: Sequence["Upcoming"], words: str, obstacle: str, zone: tzinfo, now: datetime) -> str:
+    """`words` are the schedule, `obstacle` what keeps all of these from happening, or empty."""
+    lines = [hanging(paint("! ", "yellow"), obstacle, indent=2)] if obstacle else []
+    lines += [f"{words[0].upper()}{words[1:]}.", ""]
+    for run in runs:
+        if run.note:
+            lines.append(hanging("  ", run.note))
+        lines.append(f"  {run.at.astimezone(zone):%a %d %b %Y %H:%M %Z}  in {span(run.at - now)}")
+    return "\n".join(lines)
+
+
 # ── the status ──
 
 
@@ -417,6 +453,10 @@ def status_page(found: Mapping[str, Any], config: Path, zone: tzinfo, now: datet
     words = in_words(found["cron_expression"])
     if not found["enabled"]:
         head = paint("gradent is disabled", "yellow") + ": gradent config set --enabled"
+    elif found["paused"]:
+        end = f" until {when(found['paused_until'])}" if found["paused_until"] else ""
+        why = f", {found['pause_reason']}" if found["pause_reason"] else ""
+        head = paint("gradent is paused", "yellow") + f"{end}{why}: gradent resume"
     elif not found["installed"]:
         head = paint("gradent is not installed in the crontab", "yellow") + ": gradent install-cron"
     elif found["drift"]:
@@ -437,3 +477,39 @@ def status_page(found: Mapping[str, Any], config: Path, zone: tzinfo, now: datet
     if found["last_status"] in ("failure", "timeout", "interrupted"):
         facts["last run"] += f"\n{found['last_error']}\nMore: gradent history {found['last_run']}"
     return "\n".join([head, *(hanging("! ", sentence) for sentence in found["drift"]), pairs(facts)])
+
+
+# ── checks ──
+
+_VERDICTS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
+
+
+def checks_page(checks: Sequence["Check"]) -> str:
+    """One check a line with its mark, the remedy under it, and how many need a hand."""
+    longest = max(len(check.check) for check in checks)
+    lines = []
+    for check in checks:
+        mark, colour = _VERDICTS[check.status]
+        text = f"{check.message}\n→ {check.remedy}" if check.remedy else check.message
+        line = hanging(f"{mark} {check.check:<{longest}}  ", text)
+        lines.append(paint(mark, colour) + line[len(mark) :])
+    failed, warned = (sum(check.status == status for check in checks) for status in ("failed", "warning"))
+    counts = [f"{failed} failed"] * bool(failed) + [count(warned, "warning")] * bool(warned)
+    return "\n".join([*lines, f"{', '.join(counts)}." if counts else "Everything is in place."])
+
+
+def waiting(what: str, seconds: float) -> tuple[Callable[[float], None], Callable[[], None]]:
+    """Shows that something may take `seconds`: on a terminal with the time that has passed, elsewhere as one line.
+
+    Returns:
+        what takes the seconds that have passed, and what ends the display.
+    """
+    if not sys.stdout.isatty():
+        typer.echo(f"{what}; this takes up to {seconds:g} seconds ...")
+        return lambda _: None, lambda: None
+
+    from rich.console import Console
+
+    status = Console(highlight=False).status(what)
+    status.start()
+    return lambda passed: status.update(f"{what}: {passed:.0f} of up to {seconds:g} seconds"), status.stop

@@ -4,6 +4,9 @@
     0 * * * * /home/ada/.venv/bin/python -P -m gradent_cli --config /home/ada/.config/gradent/config.toml run --quiet
     # <<< gradent /home/ada/.config/gradent/config.toml <<<
 
+With catch-up a second line follows, the tick that serves what was missed in sleep. While `install-cron --verify`
+waits, its canary has a block of its own, named after something that no config can be: a file inside the config file.
+
 A marker is a whole line, byte for byte, that names the config file: every config has a block of its own, and a line
 that is indented, longer or of another config is not a marker but somebody's text. Bytes and not text, because a
 crontab may hold any bytes and all those outside the block must come back as they were.
@@ -28,7 +31,9 @@ _MARKERS = (b"# >>> gradent ", b"# <<< gradent ")
 _NEXT_BLOCK = re.compile(
     rb"# >>> gradent (?P<config>[^\n]+) >>>(?=\n(?:[^\n]*\n)*?# <<< gradent (?P=config) <<<(?:\n|\Z))"
 )
-_SCHEDULE = re.compile(rb"(?:[\w*,/-]+[ \t]+){4}[\w*,/-]+(?=[ \t]+/)")
+_CATCH_UP = "*/15 * * * *"
+_SCHEDULE = re.compile(rb"(?:[\w*,/-]+[ \t]+){4}[\w*,/-]+(?=[ \t]+'?/)")  # a path with a blank is quoted
+_VARIABLE = re.compile(rb"""[ \t]*(["']?)(\w+)\1[ \t]*=[ \t]*([^\n]*)""")
 # The longest command that Debian's cron takes, in bytes; one more and it refuses the whole crontab (MAX_COMMAND in
 # https://sources.debian.org/src/cron/3.0pl1-162/cron.h/).
 _LONGEST_COMMAND = 998
@@ -44,6 +49,22 @@ def end(config: Path) -> bytes:
     return b"# <<< gradent " + os.fsencode(config) + b" <<<"
 
 
+def canary(config: Path) -> Path:
+    """What the block of this config's canary is named after."""
+    return config / "canary"
+
+
+def job_lines(expression: str, interpreter: Path, config: Path, *, catch_up: bool) -> tuple[bytes, ...]:
+    """The lines of a block: the run at its times and, with `catch_up`, the tick that makes up for missed ones.
+
+    Raises:
+        ConfigError: as `job_line`.
+    """
+    run = job_line(expression, interpreter, config)
+    tick = job_line(_CATCH_UP, interpreter, config, ("run", "--if-due", "--quiet"))
+    return (run, tick) if catch_up else (run,)
+
+
 def job_line(
     expression: str, interpreter: Path, config: Path, arguments: tuple[str, ...] = ("run", "--quiet")
 ) -> bytes:
@@ -55,11 +76,13 @@ def job_line(
     Args:
         interpreter: the absolute Python that has gradent.
         config: the absolute config file.
+        arguments: the command of gradent's and what belongs to it; words and paths.
 
     Raises:
         ConfigError: a path holds what a crontab line cannot, or the command is too long.
     """
-    for what, path in (("Python interpreter", interpreter), ("config file", config)):
+    paths = (("Python interpreter", interpreter), ("config file", config), *(("path", word) for word in arguments))
+    for what, path in paths:
         if reason := _unfit(str(path)):
             raise ConfigError(
                 f"cannot put the {what} {str(path)!r} into a crontab: its path {reason}",
@@ -93,6 +116,30 @@ def schedule(line: bytes) -> str | None:
 def reschedule(line: bytes, expression: str) -> bytes:
     """A job line that has a `schedule`, with this one instead."""
     return _SCHEDULE.sub(expression.encode(), line, count=1)
+
+
+def command(line: bytes) -> tuple[str, ...]:
+    """The words of a job line behind its `schedule`, the interpreter first; none when a person has edited it."""
+    found = _SCHEDULE.match(line)
+    if found is None:
+        return ()
+    try:
+        return tuple(shlex.split(os.fsdecode(line[found.end() :])))
+    except ValueError:  # a quotation mark without its second
+        return ()
+
+
+def catches_up(line: bytes) -> bool:
+    """Whether a line of a block is the tick that makes up for missed runs."""
+    return "--if-due" in command(line)
+
+
+def variables(crontab: bytes, config: Path) -> dict[str, str]:
+    """What the lines above the block of this config set for all jobs below them (crontab(5)); `{}` without a block."""
+    place = _find(crontab, config)
+    above = crontab[: place.start].split(b"\n") if place else []
+    found = [match for line in above if (match := _VARIABLE.fullmatch(line))]
+    return {match[2].decode(): os.fsdecode(match[3].strip().strip(b"\"'")) for match in found}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,25 +8,25 @@ crontab. Never `-i`: at the end of input Debian's asks for ever.
 import os
 import re
 import shutil
-import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryFile
+from tempfile import NamedTemporaryFile
 
 from gradent_cli import files
-from gradent_cli.errors import ConfigError, CrontabError, UnavailableError
+from gradent_cli.errors import ConfigError, CrontabError, StateError, UnavailableError, UsageError
 from gradent_cli.frequency import in_words
-from gradent_cli.schedulers import block
-from gradent_cli.text import one_line
+from gradent_cli.schedulers import block, programs
 
 # How each daemon's program says that there is no crontab: vixie cron, cronie, dcron and systemd-cron; busybox.
 _NO_CRONTAB = re.compile(r"(?:crontab: )?(?:no crontab for \S+|can't open '[^']+': No such file or directory)")
 _DAEMONS = frozenset({"cron", "crond", "CRON", "CROND"})
 _BACKUPS_KEPT = 20
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
 _PACKAGES = {
     "debian": "apt install cron",
     "fedora": "dnf install cronie",
@@ -34,13 +34,28 @@ _PACKAGES = {
     "suse": "zypper install cronie",
     "arch": "pacman -S cronie",
 }
+_SERVICES = {"fedora": "crond", "rhel": "crond", "arch": "cronie"}
+_GENERATORS = ("usr/lib/systemd/system-generators", "lib/systemd/system-generators")
+# What systemd-cron calls a job's unit (https://manpages.debian.org/bookworm/systemd-cron/systemd.cron.7.en.html), and
+# how the kernel tells it (https://man7.org/linux/man-pages/man7/cgroups.7.html, /proc/PID/cgroup).
+_SYSTEMD_JOB = re.compile(r"/cron-[^/]+\.service$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    code: int
-    out: bytes
-    complaint: str
+class Backup:
+    """A crontab as it was before gradent wrote another; `successor` is the digest of that other."""
+
+    path: Path
+    content: bytes
+    successor: str
+
+    def gave_way_to(self, crontab: bytes) -> bool:
+        """Whether gradent put exactly these bytes in its place."""
+        return self.successor == _digest(crontab)
+
+
+def _digest(content: bytes) -> str:
+    return sha256(content).hexdigest()[:16]
 
 
 class Crontab:
@@ -56,7 +71,7 @@ class Crontab:
         self, state_dir: Path, environ: Mapping[str, str], *, program: str = "crontab", time_limit: float = 15
     ) -> None:
         self._backups = state_dir / "crontab-backups"
-        self._environ = {**environ, "LC_ALL": "C"}
+        self._environ = environ
         self._program = program
         self._time_limit = time_limit
 
@@ -71,7 +86,7 @@ class Crontab:
         if answer.code == 0 or (not answer.out and _NO_CRONTAB.fullmatch(answer.complaint)):
             return answer.out
         raise CrontabError(
-            f"cannot read the crontab: {_told('crontab -l', answer)}; nothing was written",
+            f"cannot read the crontab: {programs.told('crontab -l', answer)}; nothing was written",
             hint="gradent goes on when `crontab -l` shows your crontab, or says that there is none",
         )
 
@@ -88,7 +103,7 @@ class Crontab:
             raise CrontabError(
                 "the crontab changed while gradent was working on it; nothing was written", hint="run the command again"
             )
-        backup = self._back_up(old)
+        backup = self._back_up(old, new)
         trouble = self._put(new)
         now = self._read_back(backup)
         if now == new:
@@ -107,11 +122,11 @@ class Crontab:
         """Hand the bytes to the program; returns what went wrong, as far as the program says so."""
         try:
             if not content:
-                return _told("crontab -r", self._call("-r"))
+                return programs.told("crontab -r", self._call("-r"))
             with NamedTemporaryFile(prefix="gradent-", suffix=".crontab") as file:
                 file.write(content)
                 file.flush()
-                return _told("crontab FILE", self._call(file.name))
+                return programs.told("crontab FILE", self._call(file.name))
         except CrontabError as error:
             return error.message
 
@@ -124,61 +139,81 @@ class Crontab:
                 hint=f"compare `crontab -l` with the old one, which is in {backup}",
             ) from error
 
-    def _back_up(self, content: bytes) -> Path:
+    def backups(self) -> Iterator[Backup]:
+        """What `write` has replaced, the newest first.
+
+        Raises:
+            StateError: one of them cannot be read.
+        """
+        for path in sorted(self._backups.glob("*.crontab"), reverse=True):
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise StateError(f"cannot read the backup {path}: {error.strerror}") from error
+            yield Backup(path=path, content=content, successor=path.stem.rpartition(".")[2])
+
+    def written_at(self) -> datetime | None:
+        """When `write` was last used, by the name of the newest backup; None when it never was."""
+        newest = max(self._backups.glob("*.crontab"), default=None)
+        with suppress(ValueError):  # a file of the person's own
+            return datetime.strptime(newest.stem.rpartition(".")[0], _STAMP).replace(tzinfo=UTC) if newest else None
+        return None
+
+    def _back_up(self, content: bytes, successor: bytes) -> Path:
         files.make_private_directory(self._backups)
-        path = self._backups / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.crontab"
+        path = self._backups / f"{datetime.now(UTC):{_STAMP}}.{_digest(successor)}.crontab"
         files.write_atomic(path, content, mode=0o600)
         for outdated in sorted(self._backups.glob("*.crontab"))[:-_BACKUPS_KEPT]:
             outdated.unlink(missing_ok=True)
         return path
 
-    def _call(self, argument: str) -> _Answer:
-        program = shutil.which(self._program, path=self._environ.get("PATH"))
-        if program is None:
-            raise UnavailableError("the program `crontab` is not installed", hint=_how_to_install())
-        # Files and not pipes: a child that lives on with the other end of a pipe would keep us waiting.
-        with TemporaryFile() as out, TemporaryFile() as err:
-            try:
-                process = subprocess.Popen(
-                    [program, argument],
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=err,
-                    env=self._environ,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise CrontabError(f"cannot run {program}: {error.strerror or error}") from error
-            try:
-                code = process.wait(self._time_limit)
-            except BaseException as error:
-                # A program with more rights than ours (it may be set-user-id) cannot be killed, only left behind.
-                with suppress(OSError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(1)
-                if isinstance(error, subprocess.TimeoutExpired):
-                    raise CrontabError(f"`crontab` did not answer within {self._time_limit:g} seconds") from error
-                raise
-            out.seek(0)
-            err.seek(0)
-            return _Answer(code=code, out=out.read(), complaint=one_line(err.read(4096).decode(errors="replace")))
+    def _call(self, argument: str) -> programs.Answer:
+        if shutil.which(self._program, path=self._environ.get("PATH")) is None:
+            raise UnavailableError("the program `crontab` is not installed", hint=how_to_install())
+        try:
+            return programs.call((self._program, argument), self._environ, time_limit=self._time_limit)
+        except UnavailableError as error:
+            raise CrontabError(error.message) from error
 
 
-def _told(command: str, answer: _Answer) -> str:
-    return f"`{command}` ended with {answer.code}" + (f" and said: {answer.complaint}" if answer.complaint else "")
+def how_to_install() -> str:
+    """What to do where there is no cron, as an imperative sentence."""
+    command = _of_this_system(_PACKAGES)
+    return f"install cron: {command}" if command else "install your system's cron package"
 
 
-def _how_to_install() -> str:
+def _of_this_system(names: Mapping[str, str]) -> str | None:
+    """The value for the distribution that this is, or for the one that it is like."""
     import platform
 
     try:
         system = platform.freedesktop_os_release()
     except OSError:
-        system = {}
-    names = (system.get("ID", ""), *system.get("ID_LIKE", "").split())
-    command = next((_PACKAGES[name] for name in names if name in _PACKAGES), None)
-    return f"install cron: {command}" if command else "install your system's cron package"
+        return None
+    ids = (system.get("ID", ""), *system.get("ID_LIKE", "").split())
+    return next((names[name] for name in ids if name in names), None)
+
+
+def how_to_start(root: Path = Path("/")) -> str:
+    """The command that starts the daemon on this machine."""
+    if _has_systemd_cron(root):
+        return "sudo systemctl enable --now cron.target"
+    if not any((root / "usr/sbin" / name).exists() for name in ("cron", "crond")):
+        return how_to_install()
+    service = _of_this_system(_SERVICES) or "cron"
+    if (root / "run/systemd/system").is_dir():
+        return f"sudo systemctl enable --now {service}"
+    return f"sudo service {service} start"
+
+
+def require_own_crontab(environ: Mapping[str, str]) -> None:
+    """Make sure that `crontab` means the person's own.
+
+    Raises:
+        UsageError: sudo has made it root's.
+    """
+    if os.geteuid() == 0 and environ.get("SUDO_USER", "root") != "root":
+        raise UsageError("under sudo this would be root's crontab, not yours", hint="run it again without sudo")
 
 
 def require_importable(interpreter: Path, environ: Mapping[str, str]) -> None:
@@ -198,13 +233,56 @@ def require_importable(interpreter: Path, environ: Mapping[str, str]) -> None:
         ) from error
 
 
+def interpreter_trouble(interpreter: str, environ: Mapping[str, str]) -> str | None:
+    """Why cron cannot start gradent with this Python; None when it can."""
+    if not os.path.exists(interpreter):  # noqa: PTH110  whatever stands in a crontab line, NUL included
+        return "is gone"
+    if not os.access(interpreter, os.X_OK):
+        return "cannot be executed"
+    try:
+        require_importable(Path(interpreter), environ)
+    except ConfigError:
+        return "does not find gradent any more"
+    return None
+
+
 def remove(crontab: Crontab, before: bytes, config_file: Path) -> None:
-    """Take the block of this config out of `before`, which `crontab.read` returned.
+    """Take the block of this config, and a canary left behind, out of `before`, which `crontab.read` returned.
 
     Raises:
         CrontabError, StateError: as `Crontab.write`; also as `block.uninstall`.
     """
-    after = block.uninstall(before, config_file)
+    give_back(crontab, before, block.uninstall(without_canary(before, config_file), config_file))
+
+
+def without_canary(crontab: bytes, config_file: Path) -> bytes:
+    """These bytes without what a killed `install-cron --verify` of this config has left in them.
+
+    Raises:
+        CrontabError: as `block.uninstall`.
+    """
+    return block.uninstall(crontab, block.canary(config_file))
+
+
+def last_change(crontab: Crontab, now: bytes, config_file: Path) -> Backup | None:
+    """The newest backup that is another crontab than `now`; None when there is none. Canaries do not count.
+
+    Raises:
+        CrontabError, StateError: as `block.uninstall` and `Crontab.backups`.
+    """
+    for backup in crontab.backups():
+        content = without_canary(backup.content, config_file)
+        if content != without_canary(now, config_file):
+            return replace(backup, content=content)
+    return None
+
+
+def give_back(crontab: Crontab, before: bytes, after: bytes) -> None:
+    """Put bytes in the place of `before` that the person had there once.
+
+    Raises:
+        CrontabError, StateError: as `Crontab.write`.
+    """
     try:
         crontab.write(before, after)
     except CrontabError:
@@ -215,7 +293,7 @@ def remove(crontab: Crontab, before: bytes, config_file: Path) -> None:
 
 
 def follow(config_file: Path, expression: str, *, state_dir: Path, environ: Mapping[str, str]) -> str | None:
-    """Give the installed line of this config another schedule, and nothing else.
+    """Give the installed run of this config another schedule; whether it catches up stays.
 
     Returns:
         A sentence for the person; None when there was nothing to do: no block, no `crontab` program, same schedule.
@@ -230,16 +308,23 @@ def follow(config_file: Path, expression: str, *, state_dir: Path, environ: Mapp
     lines = block.installed(before, config_file)
     if lines is None:
         return None
-    if len(lines) != 1 or block.schedule(lines[0]) is None:
+    run, *ticks = lines or (b"",)
+    if block.schedule(run) is None or len(ticks) > 1 or not all(map(block.catches_up, ticks)):
         return "the crontab line of this config was edited by hand and stays as it is; `gradent install-cron` renews it"
-    if block.schedule(lines[0]) == expression:
+    if block.schedule(run) == expression:
         return None
-    crontab.write(before, block.install(before, config_file, (block.reschedule(lines[0], expression),)))
+    crontab.write(before, block.install(before, config_file, (block.reschedule(run, expression), *ticks)))
     return f"the crontab line now runs at `{expression}` ({in_words(expression)})"
 
 
 def fired_by_cron(proc: Path = Path("/proc")) -> bool:
-    """Whether a cron daemon is among the nearest ancestors of this process; False where that cannot be seen."""
+    """Whether a cron daemon is among the nearest ancestors of this process, or this is a job of systemd-cron.
+
+    False where that cannot be seen.
+    """
+    with suppress(OSError):
+        if _SYSTEMD_JOB.search((proc / "self" / "cgroup").read_text(errors="replace")):
+            return True
     process = "self"
     for _ in range(8):  # cron, its child for the job, a shell, perhaps a wrapper such as nice or flock
         try:
@@ -252,8 +337,15 @@ def fired_by_cron(proc: Path = Path("/proc")) -> bool:
     return False
 
 
-def daemon_running(proc: Path = Path("/proc")) -> bool | None:
-    """Whether a cron daemon runs on this machine; None where other people's processes cannot be seen."""
+def daemon_running(proc: Path = Path("/proc"), root: Path = Path("/")) -> bool | None:
+    """Whether a cron daemon runs on this machine; None where other people's processes cannot be seen.
+
+    systemd-cron has no process: it makes timers of crontabs as long as its target is wanted
+    (https://manpages.debian.org/bookworm/systemd-cron/systemd.cron.7.en.html).
+    """
+    if _has_systemd_cron(root):
+        wanted = (root / "etc/systemd/system/multi-user.target.wants/cron.target").is_symlink()
+        return wanted and (root / "run/systemd/system").is_dir()
     try:
         _name_and_parent(proc / "1")
     except OSError:
@@ -263,6 +355,10 @@ def daemon_running(proc: Path = Path("/proc")) -> bool | None:
             if _name_and_parent(process)[0] in _DAEMONS:
                 return True
     return False
+
+
+def _has_systemd_cron(root: Path) -> bool:
+    return any((root / folder / "systemd-crontab-generator").exists() for folder in _GENERATORS)
 
 
 def _name_and_parent(process: Path) -> tuple[str, str]:
