@@ -37,6 +37,8 @@ def test_every_command_is_documented_and_has_help(name, command):
     assert command.help
     row = next(line for line in REFERENCE.splitlines() if line.startswith(f"| `{name}"))
     for option in command.params:
+        if getattr(option, "hidden", False):
+            continue
         assert getattr(option, "help", None), (name, option.name)
         if option.param_type_name == "option" and option.name != "help":
             assert option.opts[0] in row, (name, option.opts)
