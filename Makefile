@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check format lint types floors lock clean
+.PHONY: help run test unit check format lint types floors lock clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -15,6 +15,9 @@ run: $(VENV)/run  ## set up and plan from examples/, with no key, no account and
 
 test: $(VENV)/dev  ## set up and run the tests
 	@$(BIN)/python -m pytest
+
+unit: $(VENV)/dev  ## the tests that need no daemon: under a minute
+	@$(BIN)/python -m pytest -m "not e2e"
 
 check: lint types floors test  ## what CI runs
 
