@@ -1,8 +1,8 @@
 """The one SQLite file in the state directory: how it is opened, and its schema.
 
 Which room owns which table: `history` has runs, tool_calls and deliveries; `agents.study.store` has sources,
-assignments, assessments, suggestions, sessions and shortfalls; `facts` is a small key-value table for what was seen
-last.
+assignments, warnings, assessments, suggestions, sessions and shortfalls; `facts` is a small key-value table for what
+was seen last.
 
 The journal stays SQLite's default (a rollback file): home directories of students are often on a network file
 system, where the write-ahead log does not work (https://www.sqlite.org/wal.html#overview). Transactions are short,
@@ -121,6 +121,15 @@ _MIGRATIONS: tuple[str, ...] = (
         assignment_id TEXT PRIMARY KEY REFERENCES assignments (id) ON DELETE CASCADE,
         minutes       INTEGER NOT NULL,
         remedy        TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
+    """
+    ALTER TABLE assignments ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;  -- taken out of a list kept by hand
+
+    CREATE TABLE warnings (
+        place TEXT NOT NULL,
+        text  TEXT NOT NULL,
+        PRIMARY KEY (place, text)
     ) WITHOUT ROWID;
     """,
 )

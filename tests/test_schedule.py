@@ -367,7 +367,7 @@ def test_touching_hours():
 
 def test_break_reaches_over_midnight():
     """A break counts between a session that ends at midnight and the next day's first."""
-    rules = Rules(hours=every_day("00:00-00:00"), max_per_day=timedelta(hours=24), break_=timedelta(minutes=45))
+    rules = Rules(hours=every_day("00:00-24:00"), max_per_day=timedelta(hours=24), break_=timedelta(minutes=45))
     plan = plan_of([task("Thesis", 60, at("2026-11-27T12:00"))], rules=rules)
     assert all(after.starts_at - before.ends_at >= timedelta(minutes=45) for before, after in pairwise(plan.sessions))
 

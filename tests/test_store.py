@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gradent_cli import database
 from gradent_cli.agents.study.store import FORGET_AFTER, Changes, Store
-from gradent_cli.database import open_database
+from gradent_cli.database import open_database, to_text
 from gradent_cli.errors import StateError
 from gradent_cli.records import Assessment, Assignment, Milestone, Plan, Session, Shortfall, Suggestion
 
@@ -43,6 +44,8 @@ def test_assignments_come_back_as_they_were(store):
     store.sync({"canvas": [ESSAY, QUIZ], "list": [undated]}, now=NOW)
     assert store.assignments() == (QUIZ, ESSAY, undated)
     assert [known.assignment for known in store.known({"list"})] == [undated]
+    store.save_plan(Plan(sessions=(session(1),)), now=NOW)
+    assert (store.plan(now=NOW, sources={"list"}), len(store.plan(now=NOW).sessions)) == (Plan(), 1)
 
 
 def test_changes(store):
@@ -66,6 +69,59 @@ def test_vanished_is_not_deleted(store):
     look(store, ESSAY, now=NOW + 2 * HOUR)
     assert {known.assignment.title: known.vanished for known in store.known()} == {"Essay 1": False, "Quiz": True}
     assert {known.assignment.title: known.last_seen_at for known in store.known()}["Quiz"] == NOW
+
+
+def test_gone_from_a_complete_source(store):
+    """What a list no longer has is told once as gone if it was work, is not known any more, and comes back as new."""
+    over = replace(QUIZ, key="3", due_at=NOW - DAY)
+    look(store, ESSAY, QUIZ, over)
+    store.save_plan(
+        Plan(sessions=(session(1),), short=(Shortfall(assignment_id=ESSAY.id, minutes=60, remedy=""),)), now=NOW
+    )
+    assert store.sync({"canvas": [QUIZ]}, now=NOW, complete={"canvas"}) == Changes(gone=(ESSAY,))
+    assert store.assignments() == (QUIZ,)
+    assert store.plan(now=NOW) == Plan()
+    assert not store.sync({"canvas": [QUIZ]}, now=NOW + HOUR, complete={"canvas"})
+    assert len(store.sessions()) == 1
+    assert store.sync({"canvas": [QUIZ, ESSAY]}, now=NOW + HOUR, complete={"canvas"}) == Changes(new=(ESSAY,))
+    assert store.assignments() == (QUIZ, ESSAY)
+
+
+def test_warnings_are_new_once(store):
+    """A warning is new when its place did not give it the last time; a place that failed keeps its own."""
+    assert store.warn({"canvas": ("a", "b", "a"), "job": ("a",)}) == ("a", "b", "a")
+    assert store.warn({"canvas": ("b", "c")}) == ("c",)
+    assert store.warn({"canvas": ("a",), "job": ("a",)}) == ("a",)
+
+
+def test_a_plan_that_cannot_be_published_is_not_saved(store):
+    """Whoever publishes sees the plan as it will be; when it fails, the plan stays as it was."""
+    look(store, ESSAY)
+    seen = []
+
+    def fail(sessions: tuple[Session, ...]) -> None:
+        seen.extend(sessions)
+        raise StateError("no room")
+
+    with pytest.raises(StateError, match="no room"):
+        store.save_plan(Plan(sessions=(session(1),)), now=NOW, publish=fail)
+    assert [each.ordinal for each in seen] == [1]
+    assert store.sessions() == ()
+
+
+def test_an_older_database_is_taken_over(tmp_path, monkeypatch):
+    """What the first schema held is still known."""
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_MIGRATIONS", database._MIGRATIONS[:1])
+        old = open_database(tmp_path / "old.db")
+    old.execute(
+        "INSERT INTO assignments (id, source, key, title, first_seen_at, last_seen_at) VALUES (?, ?, ?, ?, ?, ?)",
+        ("1", "canvas", "1", "Essay 1", to_text(NOW), to_text(NOW)),
+    )
+    old.close()
+    connection = open_database(tmp_path / "old.db")
+    assert [each.title for each in Store(connection).assignments()] == ["Essay 1"]
+    connection.close()
 
 
 def test_last_good(store):

@@ -1,6 +1,7 @@
 """The study agent on real files and a real database: what a run does, and what the next one leaves alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,6 +63,7 @@ class Desk:
     busy: tuple[str, ...] = ()
     calls: dict[str, ToolCall] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
+    shield: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
     def plan(self) -> Path:
@@ -93,6 +95,7 @@ class Desk:
                 tools=tracker,
                 previous=None,
                 log=self.log.append,
+                shield=self.shield,
             )
         )
 
@@ -252,6 +255,73 @@ def test_done(desk):
     assert {session.title for session in desk.store.sessions()} == {"Essay 1 (WRIT 101)"}
 
 
+def test_gone_from_a_list(desk):
+    """An entry that was deleted from a list kept by hand is told once, and its sessions go at once."""
+    desk.write("list.toml", ESSAY + QUIZ)
+    desk.run()
+    desk.write("list.toml", ESSAY)
+    report = desk.run()
+    assert desk.calls["check"].result == "1 open assignment from 1 source: 1 gone"
+    assert desk.calls["check"].details == ("Gone from your list: Quiz 3",)
+    assert report.summary == "Removed 1 session"
+    assert desk.run() == Report(summary="All caught up: nothing new since the last run", changed=False)
+
+
+def test_gone_from_a_csv_list(desk):
+    """A CSV list is kept by hand as well; one that cannot be read takes nothing out."""
+    desk.lists = ("list.csv",)
+    desk.write("list.csv", "title,due\nAlpha,2026-12-04\nBeta,2026-12-05\n")
+    desk.run()
+    desk.write("list.csv", "title,due\nBeta,no date\n")
+    desk.run()
+    assert len(desk.store.assignments()) == 2
+    desk.write("list.csv", "title,due\nBeta,2026-12-05\n")
+    desk.run()
+    assert desk.calls["check"].details == ("Gone from your list: Alpha",)
+    assert {each.title for each in desk.store.sessions()} == {"Beta"}
+
+
+def test_vanished_from_a_feed(desk):
+    """A feed that leaves something out has not said that it is no work any more."""
+    desk.lists = ("canvas.ics",)
+    desk.write("canvas.ics", feed(("event-assignment-2", "Essay 1", "20261204T225900Z", "20261204T225900Z")))
+    desk.run()
+    before = desk.store.sessions()
+    desk.write("canvas.ics", feed())
+    assert desk.run(NOW + timedelta(minutes=10)).changed is False
+    assert desk.store.sessions() == before != ()
+
+
+def test_dropped_deadline_is_told(desk):
+    """A deadline without a usable date is told once as news, and as long as it is there nobody is all caught up."""
+    desk.lists = ("canvas.ics",)
+    desk.write("canvas.ics", feed(("1", "Final exam paper", "20261301T120000Z", "20261301T120000Z")))
+    warning = "canvas: left out 1 event without a usable date: 'Final exam paper'"
+    summary = f"Nothing new; 1 warning: {warning}"
+    assert desk.run() == Report(summary=summary, lines=(f"1 warning: {warning}",))
+    assert (desk.calls["check"].changed, desk.calls["check"].details) == (True, (warning,))
+    assert desk.run() == Report(summary=summary, changed=False)
+    assert (desk.calls["check"].changed, desk.calls["check"].details) == (False, (warning,))
+    good = ("1", "Final exam paper", "20261201T120000Z", "20261201T120000Z")
+    desk.write("canvas.ics", feed(good, ("2", "Quiz", "20261301T120000Z", "20261301T120000Z")))
+    report = desk.run()
+    assert report.summary.startswith("Assessed 1 assignment")
+    assert report.lines[-1] == "1 warning: canvas: left out 1 event without a usable date: 'Quiz'"
+
+
+def test_warning_of_a_calendar(desk):
+    """An event of a busy calendar that cannot be used is told like one of a source."""
+    desk.write("list.toml", ESSAY)
+    desk.write("busy.ics", feed())
+    desk.busy = ("busy.ics",)
+    desk.run()
+    desk.write("busy.ics", feed(("1", "Job", "20261301T120000Z", "20261301T130000Z")))
+    report = desk.run()
+    assert (report.changed, desk.calls["check"].changed) == (True, True)
+    assert report.summary.startswith("Nothing new; 1 warning: busy: ")
+    assert desk.run().changed is False
+
+
 def test_failing_source(desk):
     """A source that fails makes the tool and the run fail; what it gave before is still planned with."""
     desk.write("list.toml", ESSAY)
@@ -395,6 +465,35 @@ def test_calendar_file_that_cannot_be_written(desk):
     with pytest.raises(StateError, match=r"plan\.ics"):
         desk.run()
     assert desk.calls["schedule"].status == "failed"
+
+
+def test_plan_that_could_not_be_written_is_told_by_the_next_run(desk):
+    """When the calendar file fails the plan is not saved, so the next run announces it."""
+    desk.write("list.toml", ESSAY)
+    desk.plan.mkdir()
+    with pytest.raises(StateError):
+        desk.run()
+    assert desk.store.sessions() == ()
+    desk.plan.rmdir()
+    assert desk.run().summary == "Scheduled 4 sessions"
+    assert desk.calls["schedule"].details[0].endswith("Essay 1 (WRIT 101)")
+
+
+@pytest.mark.parametrize("tool", ["check", "assess", "suggest", "schedule"])
+def test_what_was_saved_is_told_when_the_run_ends_early(desk, tool):
+    """Should the run's time end while a tool writes, the tool tells of it first: the next run would not."""
+    desk.write("list.toml", ESSAY + QUIZ)
+
+    @contextmanager
+    def shield() -> Iterator[None]:
+        yield
+        if list(desk.calls)[-1] == tool and desk.calls[tool].status == "completed":
+            raise TimeoutError
+
+    desk.shield = shield
+    with pytest.raises(TimeoutError):
+        desk.run()
+    assert desk.calls[tool].changed
 
 
 def test_many_details_are_cut(desk):

@@ -28,11 +28,11 @@ def work(key: str, hours: float, due: datetime | None, *, risk: int = 30, weight
     )
 
 
-def advice(tasks, *, plan: Plan | None = None, rules: Rules | None = None):
+def advice(tasks, *, plan: Plan | None = None, sessions: tuple[Session, ...] = (), rules: Rules | None = None):
     rules = rules or Rules()
     free = days(rules.hours, busy=(), start=NOW, end=NOW + 60 * DAY, zone=UTC)
-    plan = plan or schedule(tasks, busy=(), sessions=(), rules=rules, now=NOW, zone=UTC)
-    return suggest(tasks, plan=plan, free=free, now=NOW, zone=UTC)
+    plan = plan or schedule(tasks, busy=(), sessions=sessions, rules=rules, now=NOW, zone=UTC)
+    return suggest(tasks, plan=plan, sessions=sessions, free=free, now=NOW, zone=UTC)
 
 
 def test_nothing_to_say():
@@ -55,6 +55,29 @@ def test_due_soon():
     found = advice([work("Soon", 1, NOW + 72 * HOUR), work("Later", 1, NOW + 73 * HOUR)])
     assert [each.title for each in found] == ["Soon is due Thu 26 Nov 14:03"]
     assert found[0].text == "It takes about 1 hour in all. The next session is Mon 23 Nov 14:15."
+
+
+def test_sessions_that_are_over():
+    """Work whose sessions went by was planned: that is said, and what to do if they were not enough."""
+    lab = work("Lab", 4, NOW + DAY)
+    worked = tuple(
+        Session(
+            assignment_id=lab[0].id,
+            ordinal=day,
+            title="Lab",
+            starts_at=NOW - day * DAY,
+            ends_at=NOW - day * DAY + 2 * HOUR,
+        )
+        for day in (1, 2)
+    )
+    (found,) = advice([lab], sessions=worked)
+    assert found.text == (
+        "It takes about 4 hours in all. Its 4 hours of planned sessions are behind you; if it is not done, plan more."
+    )
+    (found, _) = advice([lab], sessions=worked[:1], rules=Rules(hours=week({})))[::-1]
+    assert found.text == (
+        "It takes about 4 hours in all. Its 2 hours of planned sessions are behind you; nothing more is planned."
+    )
 
 
 def test_overload():
@@ -120,6 +143,6 @@ def test_keys():
 def test_without_a_plan():
     """When no plan could be made, only what the dates say is told."""
     tasks = [work("Essay", 20, NOW + DAY), work("Lab", 1, NOW - DAY)]
-    found = suggest(tasks, plan=None, free=(), now=NOW, zone=UTC)
+    found = suggest(tasks, plan=None, sessions=(), free=(), now=NOW, zone=UTC)
     assert [each.title for each in found] == ["Lab is overdue", "Essay is due Tue 24 Nov 14:03"]
     assert not any("session" in each.text or "planned" in each.text for each in found)

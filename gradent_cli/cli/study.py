@@ -26,7 +26,8 @@ def plan(
 
     config, store, zone = _open(context)
     now = datetime.now(UTC)
-    known = store.plan(now=now)
+    names = _source_names(config)
+    known = store.plan(now=now, sources=names)
     if ics is not None:
         from gradent_cli.agents.study import plan_ics
         from gradent_cli.files import write_atomic
@@ -36,7 +37,7 @@ def plan(
     elif as_json:
         render.document(render.plan_document(known, zone))
     else:
-        text = render.agenda(known, store.known(), zone, now, per_day=config.settings.study.max_per_day)
+        text = render.agenda(known, store.known(names), zone, now, per_day=config.settings.study.max_per_day)
         typer.echo(text or "Nothing is planned. `gradent run` makes the plan.")
 
 
@@ -48,16 +49,21 @@ def assignments(
     from gradent_cli.agents.study.schedule import remaining_hours
     from gradent_cli.cli import render
 
-    _, store, zone = _open(context)
+    config, store, zone = _open(context)
     now = datetime.now(UTC)
     sessions = store.sessions()
-    rows = [(known, remaining_hours(known.assessment, sessions, now)) for known in store.known()]
+    rows = [(known, remaining_hours(known.assessment, sessions, now)) for known in store.known(_source_names(config))]
     if as_json:
         render.document([render.assignment_document(known, remaining_hours=hours, now=now) for known, hours in rows])
     elif rows:
         typer.echo(render.assignments_table(rows, zone, now))
     else:
         typer.echo("No assignment is known yet. `gradent run` reads your sources.")
+
+
+def _source_names(config: "Config") -> set[str]:
+    """What a source gave that is no longer configured is no work any more."""
+    return {source.name for source in config.settings.study.sources}
 
 
 def _open(context: typer.Context) -> "tuple[Config, Store, tzinfo]":

@@ -2,9 +2,12 @@
 
 check -> assess -> suggest -> schedule, each a tool of its own. Only *check* looks at the outside world; the rest works
 on what it brought and on what the store remembers. Everything happens at one moment, the run's start.
+
+What a tool has written it also tells: from its first write on it is shielded from the end of the run's time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -23,8 +26,8 @@ from gradent_cli.records import Assessment, Assignment, Busy, Plan, Report, Sess
 from gradent_cli.text import count
 
 if TYPE_CHECKING:
-    from gradent_cli.agents.study.calendars import Calendar
-    from gradent_cli.agents.study.sources import Source
+    from gradent_cli.agents.study.calendars import BusyTime, Calendar
+    from gradent_cli.agents.study.sources import Harvest, Source
 
 KEEP_PAST = timedelta(days=30)
 """Sessions that are over stay in the calendar file for so long."""
@@ -36,14 +39,19 @@ Work = Sequence[tuple[Assignment, Assessment]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """What *check* brought: `errors` are sentences for people; `busy` is None when a calendar could not be read."""
+    """What *check* brought: `errors` and `warnings` are sentences for people.
+
+    `busy` is None when a calendar could not be read. `warned` says that a warning is new; `changed`, that work is.
+    """
 
     open: tuple[Assignment, ...]
     assessments: dict[str, Assessment]
     busy: tuple[Busy, ...] | None
     errors: tuple[str, ...]
+    warnings: tuple[str, ...]
     moved: tuple[str, ...]
     changed: bool
+    warned: bool
 
 
 class StudyAgent:
@@ -94,77 +102,78 @@ class StudyAgent:
         plan = None
         if seen.busy is not None:
             plan = schedule(work, busy=seen.busy, sessions=sessions, rules=self._rules, now=now, zone=self._zone)
-        suggestions = self._suggest(context, work, plan, free)
+        suggestions = self._suggest(context, work, plan, sessions, free)
         planned = self._schedule(context, work, plan) if self._rules.auto_schedule else PlanChanges()
         return _report(seen, assessed, suggestions, planned, plan if self._rules.auto_schedule else None)
 
     def _check(self, context: RunContext) -> _Seen:
         now = context.started_at
-        with context.tools.call("check", "Check assignments") as call:
-            read, errors, warnings = self._read(now)
-            changes = self._store.sync(read, now=now)
-            busy, calendar_errors, calendar_warnings = self._busy(now)
-            errors += calendar_errors
-            warnings += calendar_warnings
+        with ExitStack() as until_told, context.tools.call("check", "Check assignments") as call:
+            harvests, source_errors = self._read(now)
+            times, calendar_errors = self._busy(now)
+            errors = (*source_errors, *calendar_errors)
+            given = {name: harvest.warnings for name, harvest in harvests.items()}
+            given |= {name: time.warnings for name, time in times.items()}
+            warnings = tuple(warning for sentences in given.values() for warning in sentences)
             for line in (*errors, *warnings):
                 context.log(line)
 
+            until_told.enter_context(context.shield())
+            changes = self._store.sync(
+                {name: harvest.assignments for name, harvest in harvests.items()},
+                now=now,
+                complete={name for name, harvest in harvests.items() if harvest.complete},
+            )
+            warned = bool(self._store.warn(given))
             statuses = [(each, each.status(now)) for each in self._store.known({each.name for each in self._sources})]
             work = [each for each, status in statuses if status in ("open", "overdue")]
             overdue = sum(status == "overdue" for _, status in statuses)
             changes = _still_work(changes, {each.assignment.id for each in work})
             moved = tuple(self._move(before, after) for before, after in changes.moved)
-            changed = any((changes.new, changes.moved, changes.edited, changes.done))
             call.done(
-                f"{count(len(work), 'open assignment')} from {_sources_in_words(len(read), len(self._sources))}: "
+                f"{count(len(work), 'open assignment')} from {_sources_in_words(len(harvests), len(self._sources))}: "
                 f"{_changes_in_words(changes, moved, overdue)}",
                 details=_first(self._change_lines(changes, moved)) + _first(warnings),
-                changed=changed,
+                changed=bool(changes) or warned,
             )
             if errors:
                 call.failed("; ".join(errors))
         return _Seen(
             open=tuple(each.assignment for each in work),
             assessments={each.assignment.id: each.assessment for each in work if each.assessment},
-            busy=busy,
-            errors=tuple(errors),
+            busy=None if calendar_errors else tuple(taken for time in times.values() for taken in time.busy),
+            errors=errors,
+            warnings=warnings,
             moved=moved,
-            changed=changed,
+            changed=bool(changes),
+            warned=warned,
         )
 
-    def _read(self, now: datetime) -> tuple[dict[str, tuple[Assignment, ...]], list[str], list[str]]:
-        """Assignments by the name of their source (without those that failed), errors and warnings."""
-        read: dict[str, tuple[Assignment, ...]] = {}
+    def _read(self, now: datetime) -> "tuple[dict[str, Harvest], list[str]]":
+        """What the sources gave, by their names and without those that failed, and errors."""
+        harvests: dict[str, Harvest] = {}
         errors: list[str] = []
-        warnings: list[str] = []
         for source in self._sources:
             try:
-                harvest = source.read(now=now, zone=self._zone)
+                harvests[source.name] = source.read(now=now, zone=self._zone)
             except SourceError as error:
                 errors.append(f"{error.message}; {self._instead(source.name)}")
-            else:
-                read[source.name] = harvest.assignments
-                warnings += harvest.warnings
-        return read, errors, warnings
+        return harvests, errors
 
-    def _busy(self, now: datetime) -> tuple[tuple[Busy, ...] | None, list[str], list[str]]:
-        """Taken time within the horizon (None when any calendar failed), errors and warnings.
+    def _busy(self, now: datetime) -> "tuple[dict[str, BusyTime], list[str]]":
+        """What the calendars say of the time within the horizon, as `_read`.
 
         Without one of the calendars a session could land on an event, so then the plan stays as it was.
         """
-        busy: list[Busy] = []
+        times: dict[str, BusyTime] = {}
         errors: list[str] = []
-        warnings: list[str] = []
         end = now + timedelta(days=self._rules.horizon_days)
         for calendar in self._calendars:
             try:
-                time = calendar.busy(start=now, end=end, zone=self._zone)
+                times[calendar.name] = calendar.busy(start=now, end=end, zone=self._zone)
             except SourceError as error:
                 errors.append(f"{error.message}; the plan stays as it was")
-            else:
-                busy += time.busy
-                warnings += time.warnings
-        return (None if errors else tuple(busy)), errors, warnings
+        return times, errors
 
     def _instead(self, source: str) -> str:
         last = self._store.last_good_at(source)
@@ -183,6 +192,7 @@ class StudyAgent:
         yield from (f"New: {self._titled(each)}" for each in changes.new)
         yield from (f"Changed: {self._titled(each)}" for each in changes.edited)
         yield from (f"Done: {words.session_title(each)}" for each in changes.done)
+        yield from (f"Gone from your list: {words.session_title(each)}" for each in changes.gone)
 
     def _titled(self, assignment: Assignment) -> str:
         due = f", due {words.when(assignment.due_at, self._zone)}" if assignment.due_at else ", no due date"
@@ -193,7 +203,7 @@ class StudyAgent:
     ) -> tuple[Work, int]:
         """Everything that is still work with its assessment, and how many of those are new."""
         now = context.started_at
-        with context.tools.call("assess", "Assess assignments") as call:
+        with context.shield(), context.tools.call("assess", "Assess assignments") as call:
             budget = Budget(free, self._rules.per_day)
             planned: dict[str, list[Session]] = {}
             for session in sessions:
@@ -222,11 +232,12 @@ class StudyAgent:
         return work, len(new)
 
     def _suggest(
-        self, context: RunContext, work: Work, plan: Plan | None, free: Sequence[Day]
+        self, context: RunContext, work: Work, plan: Plan | None, sessions: Iterable[Session], free: Sequence[Day]
     ) -> tuple[Suggestion, ...]:
         now = context.started_at
-        with context.tools.call("suggest", "Suggest") as call:
-            new = self._store.tell(suggest(work, plan=plan, free=free, now=now, zone=self._zone), now=now)
+        with context.shield(), context.tools.call("suggest", "Suggest") as call:
+            advice = suggest(work, plan=plan, sessions=sessions, free=free, now=now, zone=self._zone)
+            new = self._store.tell(advice, now=now)
             call.done(
                 f"Generated {count(len(new), 'study suggestion')}" if new else "No new suggestions",
                 details=tuple(f"{each.title}. {each.text}" for each in new),
@@ -236,12 +247,11 @@ class StudyAgent:
 
     def _schedule(self, context: RunContext, work: Work, plan: Plan | None) -> PlanChanges:
         now = context.started_at
-        with context.tools.call("schedule", "Schedule sessions") as call:
+        with context.shield(), context.tools.call("schedule", "Schedule sessions") as call:
             if plan is None:
                 call.failed("a calendar could not be read, so the plan stays as it was")
                 return PlanChanges()
-            changes = self._store.save_plan(plan, now=now)
-            self._write(now)
+            changes = self._store.save_plan(plan, now=now, publish=lambda sessions: self._write(sessions, now))
             names = {assignment.id: words.name(assignment) for assignment, _ in work}
             call.done(
                 ", ".join([*_plan_counts(changes), *_short_in_words(plan)]) or "Every session stays as it was",
@@ -264,11 +274,11 @@ class StudyAgent:
         ends = f"{session.ends_at.astimezone(self._zone):%H:%M}"
         return f"{words.when(session.starts_at, self._zone)}-{ends} {session.title}"
 
-    def _write(self, now: datetime) -> None:
+    def _write(self, sessions: Iterable[Session], now: datetime) -> None:
         """Bring the calendar file up to date; one that says the same already is not touched."""
         if self._plan_path is None:
             return
-        content = plan_ics.render(each for each in self._store.sessions() if each.ends_at > now - KEEP_PAST)
+        content = plan_ics.render(each for each in sessions if each.ends_at > now - KEEP_PAST)
         try:
             current = self._plan_path.read_bytes() if self._plan_path.exists() else None
         except OSError as error:
@@ -284,6 +294,7 @@ def _still_work(changes: Changes, open: set[str]) -> Changes:
         moved=tuple(pair for pair in changes.moved if pair[1].id in open),
         edited=tuple(each for each in changes.edited if each.id in open),
         done=changes.done,
+        gone=changes.gone,
     )
 
 
@@ -302,6 +313,8 @@ def _changes_in_words(changes: Changes, moved: Sequence[str], overdue: int) -> s
         parts.append(f"{len(changes.edited)} changed")
     if changes.done:
         parts.append(f"{len(changes.done)} done")
+    if changes.gone:
+        parts.append(f"{len(changes.gone)} gone")
     parts = parts or ["nothing new"]
     if overdue:
         parts.append(f"{overdue} overdue")
@@ -329,6 +342,11 @@ def _short_in_words(plan: Plan | None) -> list[str]:
     return [f"{words.length(minutes)} of work does not fit before its due date"] if minutes else []
 
 
+def _warnings_in_words(warnings: Sequence[str]) -> list[str]:
+    more = f" and {len(warnings) - 1} more" if len(warnings) > 1 else ""
+    return [f"{count(len(warnings), 'warning')}: {warnings[0]}{more}"] if warnings else []
+
+
 def _first(lines: Iterable[str]) -> tuple[str, ...]:
     """As many lines as a notification can take, and how many more there are."""
     lines = tuple(lines)
@@ -338,26 +356,29 @@ def _first(lines: Iterable[str]) -> tuple[str, ...]:
 def _report(
     seen: _Seen, assessed: int, suggestions: Sequence[Suggestion], planned: PlanChanges, plan: Plan | None
 ) -> Report:
-    """What the run says about itself. It is all caught up only when everything could be read."""
+    """What the run says about itself. It is all caught up only when everything could be read and taken as it stood."""
     did = [f"Assessed {count(assessed, 'assignment')}"] if assessed else []
     if suggestions:
         did.append(f"Generated {count(len(suggestions), 'study suggestion')}")
     did += _plan_counts(planned)
-    short = _short_in_words(plan)
-    changed = seen.changed or bool(did)
+    short, warned = _short_in_words(plan), _warnings_in_words(seen.warnings)
+    news = seen.changed or bool(did)
+    changed = news or seen.warned
     if did:
         summary = ", ".join([did[0], *(each[0].lower() + each[1:] for each in did[1:])])
-    elif changed:
+    elif news:
         summary = "Noted what changed; the plan stays as it was"
     elif seen.errors:
         summary = "Nothing new in what could be read"
     elif short:
-        summary = f"Nothing new since the last run; still, {short[0]}"
+        summary = f"Nothing new since the last run; still, {'; '.join((*short, *warned))}"
+    elif warned:
+        summary = f"Nothing new; {warned[0]}"
     else:
         summary = "All caught up: nothing new since the last run"
     return Report(
         summary=summary,
-        lines=(*(f"New due date: {move}" for move in seen.moved), *did, *short) if changed else (),
+        lines=(*(f"New due date: {move}" for move in seen.moved), *did, *short, *warned) if changed else (),
         changed=changed,
         error="; ".join(seen.errors) or None,
     )

@@ -24,7 +24,7 @@ _DAY = 24 * 60
 def week(hours: Mapping[str, Sequence[str]]) -> Week:
     """`{"friday": ["09:00-12:00", "22:00-02:00"]}` as numbers; a weekday that is not named has no hours.
 
-    An end that is not after its start lies on the next day, so `00:00-00:00` is the whole day.
+    An end before its start lies on the next day; `00:00-24:00` is the whole day.
     """
     return tuple(tuple(sorted(_range(text) for text in hours.get(weekday, ()))) for weekday in _WEEKDAYS)
 

@@ -1,12 +1,13 @@
 """What the study agent remembers: assignments, assessments, what was suggested, and the plan.
 
 Every method that writes is one transaction. Nothing is ever deleted that a student could miss: an assignment that
-vanished from its source stays, with the moment it was last seen.
+vanished from a feed stays, with the moment it was last seen. One that the student took out of a list of their own is
+gone: kept with all its sessions in case it comes back, but not known any more.
 """
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -46,12 +47,19 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What a look at the sources brought. `moved` are pairs (before, after) whose due date differs."""
+    """What a look at the sources brought.
+
+    `moved` are pairs (before, after) whose due date differs; `gone` is what was still work and is in its list no more.
+    """
 
     new: tuple[Assignment, ...] = ()
     moved: tuple[tuple[Assignment, Assignment], ...] = ()
     edited: tuple[Assignment, ...] = ()
     done: tuple[Assignment, ...] = ()
+    gone: tuple[Assignment, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any((self.new, self.moved, self.edited, self.done, self.gone))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +83,15 @@ class Store:
 
     # Assignments
 
-    def sync(self, read: Mapping[str, Collection[Assignment]], *, now: datetime) -> Changes:
+    def sync(
+        self, read: Mapping[str, Collection[Assignment]], *, now: datetime, complete: Collection[str] = ()
+    ) -> Changes:
         """Take over what the sources gave, by source name; one that failed is not among them and keeps what it has.
 
         An assignment that its source no longer gives stays as it was.
+
+        Args:
+            complete: the names of those that gave all there is; what they no longer give is gone.
         """
         new: list[Assignment] = []
         moved: list[tuple[Assignment, Assignment]] = []
@@ -86,9 +99,9 @@ class Store:
         done: list[Assignment] = []
         seen = {assignment.id: assignment for assignments in read.values() for assignment in assignments}
         with transaction(self._connection):
-            before = {row["id"]: _assignment(row) for row in self._connection.execute("SELECT * FROM assignments")}
+            known = {each.assignment.id: each for each in self.known()}
             for id, assignment in seen.items():
-                old = before.get(id)
+                old = known[id].assignment if id in known else None
                 if old is None:
                     new.append(assignment)
                 elif assignment.done and not old.done:
@@ -107,12 +120,16 @@ class Store:
                     title = excluded.title, course = excluded.course, due_at = excluded.due_at,
                     description = excluded.description, url = excluded.url, points = excluded.points,
                     weight = excluded.weight, effort_hours = excluded.effort_hours, done = excluded.done,
-                    last_seen_at = excluded.last_seen_at
+                    last_seen_at = excluded.last_seen_at, gone = 0
                 """,
                 (
                     asdict(assignment) | {"id": id, "due_at": to_text(assignment.due_at), "now": to_text(now)}
                     for id, assignment in seen.items()
                 ),
+            )
+            taken_out = [each for id, each in known.items() if each.assignment.source in complete and id not in seen]
+            self._connection.executemany(
+                "UPDATE assignments SET gone = 1 WHERE id = ?", ((each.assignment.id,) for each in taken_out)
             )
             self._connection.executemany(
                 """
@@ -121,7 +138,8 @@ class Store:
                 """,
                 ((name, to_text(now)) for name in read),
             )
-        return Changes(new=tuple(new), moved=tuple(moved), edited=tuple(edited), done=tuple(done))
+        gone = (each.assignment for each in taken_out if each.status(now) in ("open", "overdue"))
+        return Changes(new=tuple(new), moved=tuple(moved), edited=tuple(edited), done=tuple(done), gone=tuple(gone))
 
     def last_good_at(self, source: str) -> datetime | None:
         """When the source was last read well; None if never."""
@@ -129,7 +147,7 @@ class Store:
         return to_moment(row["last_good_at"]) if row else None
 
     def known(self, sources: Collection[str] | None = None) -> tuple[Known, ...]:
-        """Every assignment with its newest assessment, by due date; those without one come last.
+        """Every assignment that is not gone with its newest assessment, by due date; those without one come last.
 
         Args:
             sources: only those of the sources with these names.
@@ -140,14 +158,36 @@ class Store:
                 SELECT document FROM assessments WHERE assignment_id = assignments.id ORDER BY version DESC LIMIT 1
             ) AS assessment
             FROM assignments LEFT JOIN sources ON sources.name = assignments.source
+            WHERE NOT assignments.gone
             ORDER BY assignments.due_at IS NULL, assignments.due_at, assignments.id
             """
         )
         return tuple(_known(row) for row in rows if sources is None or row["source"] in sources)
 
     def assignments(self) -> tuple[Assignment, ...]:
-        """Every assignment, by due date."""
+        """Every assignment that is not gone, by due date."""
         return tuple(known.assignment for known in self.known())
+
+    # Warnings
+
+    def warn(self, given: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+        """Which of these warnings were not given the last time that their place was read.
+
+        Args:
+            given: by the name of the source or calendar; one that failed is not among them and keeps what it has.
+        """
+        new: list[str] = []
+        with transaction(self._connection):
+            for place, texts in given.items():
+                rows = self._connection.execute("SELECT text FROM warnings WHERE place = ?", (place,))
+                before = {row["text"] for row in rows}
+                now = dict.fromkeys(texts)
+                new += (text for text in now if text not in before)
+                self._connection.execute("DELETE FROM warnings WHERE place = ?", (place,))
+                self._connection.executemany(
+                    "INSERT INTO warnings (place, text) VALUES (?, ?)", ((place, text) for text in now)
+                )
+        return tuple(new)
 
     # Assessments
 
@@ -195,19 +235,32 @@ class Store:
         )
         return tuple(_session(row) for row in rows)
 
-    def plan(self, *, now: datetime) -> Plan:
-        """The plan as it was last saved: sessions that are not over yet, and what does not fit."""
+    def plan(self, *, now: datetime, sources: Collection[str] | None = None) -> Plan:
+        """The plan as it was last saved: sessions that are not over yet, and what does not fit.
+
+        Args:
+            sources: only for assignments of the sources with these names.
+        """
+        known = {each.assignment.id for each in self.known(sources)}
         rows = self._connection.execute("SELECT assignment_id, minutes, remedy FROM shortfalls ORDER BY assignment_id")
         return Plan(
-            sessions=tuple(session for session in self.sessions() if session.ends_at > now),
-            short=tuple(Shortfall(**row) for row in rows),
+            sessions=tuple(
+                session for session in self.sessions() if session.ends_at > now and session.assignment_id in known
+            ),
+            short=tuple(Shortfall(**row) for row in rows if row["assignment_id"] in known),
         )
 
-    def save_plan(self, plan: Plan, *, now: datetime) -> PlanChanges:
+    def save_plan(
+        self, plan: Plan, *, now: datetime, publish: Callable[[tuple[Session, ...]], None] | None = None
+    ) -> PlanChanges:
         """Make `plan` the plan. Sessions that are over stay as they are; others that are not in it are cancelled.
 
         A session that is changed, or comes back, gets its next sequence number (RFC 5545 3.8.7.4) and a new
         `changed_at`; one that is not keeps both. The plan's own `sequence` and `changed_at` do not count.
+
+        Args:
+            publish: is given every session, past and to come, before the plan is final; when it fails, nothing is
+                saved, so that the next run finds the same changes and tells of them.
         """
         new: list[Session] = []
         moved: list[Session] = []
@@ -252,6 +305,8 @@ class Store:
                 "INSERT INTO shortfalls (assignment_id, minutes, remedy) VALUES (?, ?, ?)",
                 ((short.assignment_id, short.minutes, short.remedy) for short in plan.short),
             )
+            if publish is not None:
+                publish(self.sessions())
         return PlanChanges(new=tuple(new), moved=tuple(moved), removed=tuple(before.values()))
 
 

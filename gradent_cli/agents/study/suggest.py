@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from gradent_cli.agents.study import words
 from gradent_cli.agents.study.free import Day, Span, quarter_down, quarter_up, to_moment, without
+from gradent_cli.agents.study.schedule import planned_minutes
 from gradent_cli.records import Assessment, Assignment, Plan, Session, Suggestion
 
 AT_MOST = 5
@@ -22,6 +23,7 @@ def suggest(
     work: Sequence[tuple[Assignment, Assessment]],
     *,
     plan: Plan | None,
+    sessions: Iterable[Session],
     free: Sequence[Day],
     now: datetime,
     zone: tzinfo,
@@ -31,18 +33,20 @@ def suggest(
     Args:
         work: what is still to do.
         plan: the plan for it; None when none could be made, and then there is nothing to say about it.
+        sessions: those that were known before, past ones among them.
         free: free time as the plan saw it.
     """
-    sessions: dict[str, list[Session]] = {}
-    for session in plan.sessions if plan else ():
-        sessions.setdefault(session.assignment_id, []).append(session)
+    planned = _by_assignment(plan.sessions if plan else ())
+    over = _by_assignment(session for session in sessions if session.ends_at <= now)
     by_id = {assignment.id: (assignment, assessment) for assignment, assessment in work}
     dated = sorted((each for each in work if each[0].due_at), key=lambda each: (each[0].due_at or now, each[0].id))
     overdue: list[Suggestion] = []
     pressing: list[tuple[datetime, int, Suggestion]] = []
     for assignment, assessment in dated:
         due = assignment.due_at or now
-        upcoming = _next(sessions.get(assignment.id, ()), zone) if plan else ""
+        upcoming = ""
+        if plan:
+            upcoming = _next(planned.get(assignment.id, ()), over.get(assignment.id, ()), assessment, zone)
         if due <= now:
             overdue.append(_overdue(assignment, assessment, due, upcoming, zone))
         elif due <= now + SOON:
@@ -50,10 +54,10 @@ def suggest(
     for short in plan.short if plan else ():
         assignment, _ = by_id[short.assignment_id]
         if assignment.due_at is not None and assignment.due_at > now:
-            suggestion = _overload(assignment, assignment.due_at, short.minutes, short.remedy, work, sessions)
+            suggestion = _overload(assignment, assignment.due_at, short.minutes, short.remedy, work, planned)
             pressing.append((assignment.due_at, 0, suggestion))
     pressing.sort(key=lambda each: (each[0], each[1], each[2].key))
-    gap = _gap(dated, sessions, free, now, zone) if plan else ()
+    gap = _gap(dated, planned, free, now, zone) if plan else ()
     return (*overdue, *(suggestion for _, _, suggestion in pressing), *gap)[:AT_MOST]
 
 
@@ -62,10 +66,24 @@ def _key(about: str, assignment: Assignment) -> str:
     return f"{about}:{assignment.id}:{due}"
 
 
-def _next(sessions: Sequence[Session], zone: tzinfo) -> str:
-    if not sessions:
+def _by_assignment(sessions: Iterable[Session]) -> dict[str, list[Session]]:
+    found: dict[str, list[Session]] = {}
+    for session in sessions:
+        found.setdefault(session.assignment_id, []).append(session)
+    return found
+
+
+def _next(planned: Sequence[Session], over: Sequence[Session], assessment: Assessment, zone: tzinfo) -> str:
+    """When to go on with it; without a session to come, what the sessions that are over leave to say."""
+    if planned:
+        return f" The next session is {words.when(min(session.starts_at for session in planned), zone)}."
+    if not over:
         return " Nothing is planned for it."
-    return f" The next session is {words.when(min(session.starts_at for session in sessions), zone)}."
+    hours = planned_minutes(over) / 60
+    behind = f" Its {words.hours(hours)} of planned sessions are behind you;"
+    if hours < assessment.effort_likely_hours:
+        return f"{behind} nothing more is planned."
+    return f"{behind} if it is not done, plan more."
 
 
 def _overdue(assignment: Assignment, assessment: Assessment, due: datetime, upcoming: str, zone: tzinfo) -> Suggestion:

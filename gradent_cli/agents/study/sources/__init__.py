@@ -23,10 +23,15 @@ _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Harvest:
-    """What a source gave: assignments by due date, and sentences on what could not be taken as it stood."""
+    """What a source gave: assignments by due date, and sentences on what could not be taken as it stood.
+
+    `complete` says that there is no other work than this: the student keeps the list by hand, so what is no longer in
+    it they took out. A feed may leave out what is long past, or hidden for a day; nothing follows from that.
+    """
 
     assignments: tuple[Assignment, ...]
     warnings: tuple[str, ...] = ()
+    complete: bool = False
 
 
 class Source(Protocol):

@@ -40,7 +40,9 @@ class CsvSource:
             fields = {name: cell for name, cell in zip(names, row, strict=False) if name}
             assignments.append(entries.take(fields, f"line {line}"))
         return Harvest(
-            assignments=by_due_date(assignments), warnings=tuple(f"{self.name}: {warning}" for warning in warnings)
+            assignments=by_due_date(assignments),
+            warnings=tuple(f"{self.name}: {warning}" for warning in warnings),
+            complete=True,
         )
 
     def _rows(self, text: str) -> Iterator[tuple[int, list[str]]]:

@@ -37,7 +37,9 @@ class TomlSource:
                 raise self.place.refusal(f"entry {number}{line} is not a table; write [[assignment]] above its fields")
             assignments.append(entries.take(table, f"entry {number}{line}"))
         return Harvest(
-            assignments=by_due_date(assignments), warnings=tuple(f"{self.name}: {warning}" for warning in warnings)
+            assignments=by_due_date(assignments),
+            warnings=tuple(f"{self.name}: {warning}" for warning in warnings),
+            complete=True,
         )
 
     def _tables(self, text: str) -> list[Any]:
