@@ -12,7 +12,7 @@ def parse(text: str) -> timedelta:
     """`"1h30m"` -> 90 minutes. The parts add up; a bare number has no unit and is refused.
 
     Raises:
-        ValueError: with a sentence that says what is allowed; also for nothing, zero or more than a year.
+        ValueError: with a sentence that says what is allowed; also for less than a second or more than a year.
     """
     rest = text.strip()
     seconds = 0.0
@@ -22,7 +22,7 @@ def parse(text: str) -> timedelta:
             raise ValueError(f'{text!r} is not a duration; write "90s", "15min", "1h30m" or "2d"')
         seconds += float(part[1]) * _SECONDS[part[2].lower()]
         rest = rest[part.end() :]
-    if not 0 < seconds <= _LONGEST.total_seconds():
+    if not 1 <= seconds <= _LONGEST.total_seconds():
         raise ValueError(f"{text!r} is not a duration between one second and a year")
     return timedelta(seconds=seconds)
 

@@ -22,11 +22,6 @@ def path(home: Path) -> Path:
     return home / ".config" / "gradent" / "config.toml"
 
 
-@pytest.fixture
-def crontab(tmp_path: Path) -> Crontab:
-    return Crontab(tmp_path / "spool", tmp_path / "programs" / "crontab")
-
-
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradent_cli import config
+from gradent_cli.agents.study.free import week
 from gradent_cli.config import add_table, change, flat, load, parse_value, set_value, unset_value, value_of, values
 from gradent_cli.config.document import _checked
 from gradent_cli.config.keys import KEYS
@@ -164,13 +165,32 @@ def test_sources_and_calendars_have_names_of_their_own(path, environ):
     [
         ("23:00-02:00", "23:00-02:00"),
         ("9:00-21:00", "09:00-21:00"),
-        ("18:00-00:00", "18:00-00:00"),
+        ("18:00-00:00", "18:00-24:00"),
+        ("18:00-24:00", "18:00-24:00"),
+        ("0:00-24:00", "00:00-24:00"),
     ],
 )
 def test_hours_are_spelled_alike_and_may_end_the_next_day(path, environ, text, expected):
     """Whoever plans needs to read one form only."""
     path.write_text(f'study.hours.monday = ["{text}"]\n')
     assert load(path, environ).settings.study.hours["monday"] == [expected]
+
+
+def test_hours_without_length_are_refused_with_the_whole_day(path, environ):
+    """`00:00-00:00` could mean nothing or everything; only `00:00-24:00` says which."""
+    path.write_text('study.hours.monday = ["00:00-00:00"]\n')
+    with pytest.raises(ConfigError, match="'00:00-00:00' begins and ends at the same time") as caught:
+        load(path, environ)
+    assert "00:00-24:00" in (caught.value.hint or "")
+
+
+def test_whole_days_follow_each_other(path, environ):
+    """A whole day leaves no room for other hours, and is the whole day for whoever plans."""
+    path.write_text('[study.hours]\nmonday = ["00:00-24:00"]\ntuesday = ["00:00-24:00"]\n')
+    assert week(load(path, environ).settings.study.hours)[:2] == (((0, 1440),), ((0, 1440),))
+    path.write_text('study.hours.monday = ["00:00-24:00", "23:00-24:00"]\n')
+    with pytest.raises(ConfigError, match="overlap"):
+        load(path, environ)
 
 
 def test_a_byte_order_mark_and_windows_lines_are_read_and_kept(path, environ):
@@ -338,7 +358,8 @@ REFUSALS = {
         "P line 2: study.hours.monday (entry 1): '9-21' is not a range of hours; write it as \"HH:MM-HH:MM\""
     ),
     "[study.hours]\nmonday = ['09:00-9:00']": (
-        "P line 2: study.hours.monday (entry 1): '09:00-9:00' begins and ends at the same time"
+        "P line 2: study.hours.monday (entry 1): '09:00-9:00' begins and ends at the same time "
+        '| the whole day is written as "00:00-24:00"'
     ),
     "[study.hours]\nmonday = ['20:00-02:00', '18:00-20:01']": (
         "P line 2: study.hours.monday: '18:00-20:01' and '20:00-02:00' overlap"
@@ -641,6 +662,15 @@ def test_a_first_key_goes_above_the_first_table_and_its_comment():
         ("# mine\r\n\r\nat = '1:00'", "# mine\r\n\r\nat = '1:00'\r\n\r\n[study.hours]\r\nfriday = []\r\n"),
         ("study.break = '5min'\n", "study.break = '5min'\nstudy.hours = {friday = []}\n"),
         ("study = {break = '5min'} # one\n", "study = {break = '5min',hours = {friday = []}} # one\n"),
+        (
+            'ntfy.topic = "x"\r\nstudy.hours.monday = []\r\n',
+            'ntfy.topic = "x"\r\nstudy.hours.monday = []\r\nstudy.hours.friday = []\r\n',
+        ),
+        ("\r\n\r\n", "[study.hours]\r\nfriday = []\r\n"),
+        (
+            "at = '1:00'\r\nstudy.hours.monday = []\n",
+            "at = '1:00'\r\nstudy.hours.monday = []\nstudy.hours.friday = []\n",
+        ),
         ("[study.hours]\nmonday = []", "[study.hours]\nmonday = []\nfriday = []\n"),
     ],
 )
@@ -693,7 +723,7 @@ def test_what_cannot_be_edited_for_certain_is_refused():
 def test_an_edit_that_does_not_read_back_is_refused(edited):
     """Should an edit ever come out wrong, it does not reach the disk."""
     with pytest.raises(ConfigError, match="at cannot be changed safely"):
-        _checked("at", lambda: edited, {"at": "01:00"})
+        _checked("", "at", lambda: edited, {"at": "01:00"})
 
 
 SETS = st.lists(
@@ -715,7 +745,15 @@ SETS = st.lists(
     ),
     max_size=8,
 )
-STARTS = ["", "# only a comment", PERSONS, PERSONS.replace("\n", "\r\n"), 'ntfy.topic = "x"\nstudy = {}\n', starter()]
+STARTS = [
+    "",
+    "# only a comment",
+    PERSONS,
+    PERSONS.replace("\n", "\r\n"),
+    "\r\n",
+    'ntfy.topic = "x"\nstudy = {}\n',
+    starter(),
+]
 
 
 @given(start=st.sampled_from(STARTS), sets=SETS, unset=st.booleans())
@@ -726,6 +764,7 @@ def test_any_edits_are_read_back_as_what_was_set(tmp_path, start, sets, unset):
         text = set_value(text, key, value)
     loaded = config.check(tmp_path / "config.toml", text, {"HOME": "/home/ada"})
     held = flat(values(loaded, reveal=True))
+    assert "\r\n" not in start or text.count("\n") == text.count("\r\n")
     for key, value in dict(sets).items():
         if key == "study.sources":
             assert [Path(source["path"]).name for source in held[key]] == [source["path"] for source in value]

@@ -17,7 +17,9 @@ def test_parts_add_up(text, seconds):
     assert durations.parse(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "15", "min", "1h-30m", "1y", "0s", "400d", "1h30", "-5min", "½h"])
+@pytest.mark.parametrize(
+    "text", ["", "15", "min", "1h-30m", "1y", "0s", "0.1s", "0.99s", "400d", "1h30", "-5min", "½h"]
+)
 def test_anything_else_is_refused_with_a_sentence(text):
     """No unit, no number, a sign, nothing, too much: one sentence, never a guess."""
     with pytest.raises(ValueError, match=r"is not a duration"):

@@ -4,6 +4,7 @@ tomlkit replaces and removes; what is new is put in as lines, because tomlkit ap
 table. Every edit is read back before it counts.
 """
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -118,16 +119,16 @@ def set_value(text: str, key: str, value: Any) -> str:
     if same(document, wanted):
         return text
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return _checked(key, lambda: _set_tables(text, key, value), wanted)
+        return _checked(text, key, lambda: _set_tables(text, key, value), wanted)
     if not text.strip():
         import tomli_w
 
-        return tomli_w.dumps(wanted)
+        return _checked(text, key, lambda: tomli_w.dumps(wanted), wanted)
     old = at(document, path)
     if old is not None and not isinstance(value, dict) and not _within(text, path):
-        return _checked(key, lambda: _assigned(text, path, value), wanted)
+        return _checked(text, key, lambda: _assigned(text, path, value), wanted)
     rest = unset_value(text, key)
-    return _checked(key, lambda: _inserted(rest, path, value), wanted)
+    return _checked(text, key, lambda: _inserted(rest, path, value), wanted)
 
 
 def unset_value(text: str, key: str) -> str:
@@ -139,7 +140,7 @@ def unset_value(text: str, key: str) -> str:
     path, document = parts(key), tomllib.loads(text)
     if at(document, path) is None:
         return text
-    return _checked(key, lambda: _removed(text, path), _with(document, path, None))
+    return _checked(text, key, lambda: _removed(text, path), _with(document, path, None))
 
 
 def add_table(text: str, key: str, table: Mapping[str, Any]) -> str:
@@ -293,12 +294,18 @@ def _ordered(value: Any) -> Any:
     return [_ordered(entry) for entry in value] if isinstance(value, list) else value
 
 
-def _checked(key: str, edit: Callable[[], str], wanted: Mapping[str, Any]) -> str:
-    """The edited text, once it has been read back as exactly what it should say."""
+def _ended_as(before: str, text: str) -> str:
+    """The text with Windows line ends where every line had them before: tomlkit ends what is new with a bare one."""
+    lines = before.count("\n")
+    return re.sub("\r?\n", "\r\n", text) if lines and lines == before.count("\r\n") else text
+
+
+def _checked(before: str, key: str, edit: Callable[[], str], wanted: Mapping[str, Any]) -> str:
+    """The edited text, its lines ending as before, once it has been read back as exactly what it should say."""
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        text = edit()
+        text = _ended_as(before, edit())
         if same(tomllib.loads(text), wanted):
             return text
     except (TOMLKitError, tomllib.TOMLDecodeError, TypeError, KeyError, AttributeError):

@@ -284,15 +284,18 @@ class BusySettings(_Place):
 
 
 def _hours_range(text: str) -> str:
-    """`9:00-21:00` -> `09:00-21:00`; an end before the start is on the next day."""
+    """`9:00-21:00` -> `09:00-21:00`; an end before the start is on the next day, and one at midnight is `24:00`."""
     start, _, end = text.partition("-")
     try:
-        first, last = frequency.parse_at(start), frequency.parse_at(end)
+        first = frequency.parse_at(start)
+        last = time() if end.strip() == "24:00" else frequency.parse_at(end)
     except ValueError as error:
         raise BadValueError(f'{quoted(text)} is not a range of hours; write it as "HH:MM-HH:MM"') from error
-    if first == last:
-        raise BadValueError(f"{quoted(text)} begins and ends at the same time")
-    return f"{first:%H:%M}-{last:%H:%M}"
+    if first == last and end.strip() != "24:00":
+        raise BadValueError(
+            f"{quoted(text)} begins and ends at the same time", hint='the whole day is written as "00:00-24:00"'
+        )
+    return f"{first:%H:%M}-{last:%H:%M}" if last > time() else f"{first:%H:%M}-24:00"
 
 
 def _apart(ranges: list[str]) -> list[str]:
@@ -306,8 +309,7 @@ def _apart(ranges: list[str]) -> list[str]:
 
 def _minutes(hours: str) -> tuple[int, int, str]:
     """Start and end of a range in minutes after the day's midnight, and the range itself."""
-    start, end = (time.fromisoformat(part) for part in hours.split("-"))
-    first, last = 60 * start.hour + start.minute, 60 * end.hour + end.minute
+    first, last = (60 * int(part[:2]) + int(part[3:]) for part in hours.split("-"))
     return first, last if last > first else last + 24 * 60, hours
 
 
