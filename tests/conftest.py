@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.street.crontab import Crontab
 from tests.street.server import Server, serving
 
 settings.register_profile("gradent", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -52,6 +53,27 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def config(home: Path) -> Path:
+    """The default config file: every hour, and all else as it comes."""
+    path = home / ".config" / "gradent" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('frequency = "1hour"\n')
+    return path
+
+
+@pytest.fixture
+def state(home: Path) -> Path:
+    """Where the default config's state will be; nothing is there yet."""
+    return home / ".local" / "state" / "gradent"
+
+
+@pytest.fixture
+def crontab(tmp_path: Path) -> Crontab:
+    """A `crontab` program that can be told to misbehave, first in PATH."""
+    return Crontab(tmp_path / "spool", tmp_path / "programs" / "crontab")
 
 
 @pytest.fixture

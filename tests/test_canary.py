@@ -32,14 +32,6 @@ def program(tmp_path: Path) -> Program:
 
 
 @pytest.fixture
-def config(home: Path) -> Path:
-    path = home / ".config" / "gradent" / "config.toml"
-    path.parent.mkdir(parents=True)
-    path.write_text('frequency = "1hour"\n')
-    return path
-
-
-@pytest.fixture
 def state(home: Path) -> Path:
     path = home / ".local" / "state" / "gradent"
     path.mkdir(parents=True)

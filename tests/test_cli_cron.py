@@ -17,24 +17,6 @@ from tests.street.crontab import NO_CRONTAB, Crontab
 THEIRS = b'MAILTO=""\r\n0 5 * * * caf\xe9 \0\n'
 
 
-@pytest.fixture
-def crontab(tmp_path: Path) -> Crontab:
-    return Crontab(tmp_path / "spool", tmp_path / "programs" / "crontab")
-
-
-@pytest.fixture
-def config(home: Path) -> Path:
-    path = home / ".config" / "gradent" / "config.toml"
-    path.parent.mkdir(parents=True)
-    path.write_text('frequency = "1hour"\n')
-    return path
-
-
-@pytest.fixture
-def state(home: Path) -> Path:
-    return home / ".local" / "state" / "gradent"
-
-
 def line(config: Path, expression: str = "0 * * * *") -> bytes:
     return block.job_line(expression, Path(sys.executable), config)
 

@@ -10,14 +10,6 @@ from tests.street.clock import NOW
 
 
 @pytest.fixture
-def config(home):
-    path = home / ".config/gradent/config.toml"
-    path.parent.mkdir(parents=True)
-    path.write_text('frequency = "1hour"\n')
-    return path
-
-
-@pytest.fixture
 def past(home, config):
     """Two hours of history: a failure, then a success with a tool and a delivery."""
     state = home / ".local/state/gradent"

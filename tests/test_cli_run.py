@@ -46,11 +46,6 @@ def config(home):
     return write
 
 
-@pytest.fixture
-def state(home):
-    return home / ".local/state/gradent"
-
-
 def command(*argv, **keys):
     """The `[agent]` table of a command."""
     lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]

@@ -24,11 +24,6 @@ command = ["sh", "-c", "echo '{\\"type\\":\\"run.completed\\",\\"summary\\":\\"p
 
 
 @pytest.fixture
-def crontab(tmp_path: Path) -> Crontab:
-    return Crontab(tmp_path / "spool", tmp_path / "programs" / "crontab")
-
-
-@pytest.fixture
 def slot() -> datetime:
     """The last slot of the hourly schedule here: half an hour ago, so that none comes while a test runs."""
     return datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=30)

@@ -25,19 +25,6 @@ from tests.street.server import Server
 
 
 @pytest.fixture
-def crontab(tmp_path: Path) -> Crontab:
-    return Crontab(tmp_path / "spool", tmp_path / "programs" / "crontab")
-
-
-@pytest.fixture
-def config(home: Path) -> Path:
-    path = home / ".config" / "gradent" / "config.toml"
-    path.parent.mkdir(parents=True)
-    path.write_text('frequency = "1hour"\n')
-    return path
-
-
-@pytest.fixture
 def state(home: Path) -> Path:
     path = home / ".local" / "state" / "gradent"
     path.mkdir(parents=True)

@@ -26,14 +26,6 @@ def managers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Managers:
     return Managers(tmp_path / "managers", programs)
 
 
-@pytest.fixture
-def config(home: Path) -> Path:
-    path = home / ".config" / "gradent" / "config.toml"
-    path.parent.mkdir(parents=True)
-    path.write_text('frequency = "1hour"\n')
-    return path
-
-
 def job(config: Path, expression: str = "0 * * * *") -> Job:
     return Job(config=config, interpreter=Path(sys.executable), expression=expression, zone=UTC)
 

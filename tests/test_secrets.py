@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from tests.street.crontab import Crontab
 from tests.street.server import Answer
 
 TOKEN = "tk_planted1ntfy2token3"
@@ -15,11 +14,6 @@ WEBHOOK = "planted4webhook5token6_-abcdefghijklmnop"
 FEED = "planted7feed8secret9"
 KEY = "planted-agent-key-10"
 PLANTED = (TOKEN, WEBHOOK, FEED, KEY)
-
-
-@pytest.fixture
-def crontab(tmp_path):
-    return Crontab(tmp_path / "spool", tmp_path / "programs" / "crontab")
 
 
 @pytest.fixture
