@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import socket
 import stat
 import sys
@@ -17,6 +18,14 @@ from tests.street.server import Server, serving
 
 settings.register_profile("gradent", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("gradent")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals_as_usual() -> None:
+    """Whoever starts the tests in the background has some signals ignored, and what they start inherits that."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
