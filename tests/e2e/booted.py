@@ -92,6 +92,8 @@ def booted() -> Iterator[Booted]:
 def _script(scratch: Path, uid: int) -> str:
     """Lay the writable layer over this machine's files, add the account, and boot."""
     root, layer = scratch / "root", scratch / "layer"
+    # The container has a /tmp of its own, and sees no other file system than the root's: so these are handed in.
+    binds = " ".join(shlex.quote(f"--bind-ro={place}") for place in _places())
     lines = [
         "set -eu",
         f"mkdir {root} {layer}",
@@ -108,15 +110,19 @@ def _script(scratch: Path, uid: int) -> str:
         f"mkdir -p home var/lib/systemd/linger; mkdir -m 700 .{HOME}; chown {uid}:{uid} .{HOME}",
         f"touch var/lib/systemd/linger/{ACCOUNT}",
         *(f"chmod o+x {shlex.quote(f'.{folder}')}" for folder in _closed()),
-        f"exec systemd-nspawn --quiet --directory={root} --machine={ACCOUNT} {_ALONE} --boot",
+        f"exec systemd-nspawn --quiet --directory={root} --machine={ACCOUNT} {_ALONE} {binds} --boot",
     ]
     return "\n".join(lines)
 
 
+def _places() -> list[Path]:
+    """This Python, its environment and this checkout."""
+    return [place.resolve() for place in (Path(sys.base_prefix), Path(sys.prefix), Path(__file__).parents[2])]
+
+
 def _closed() -> list[Path]:
-    """Folders on the way to this Python and this checkout that the account may not pass."""
-    places = (Path(sys.base_prefix), Path(sys.prefix), Path(__file__).parents[2])
-    way = {parent for place in places for parent in place.resolve().parents}
+    """Folders on the way to them that the account may not pass."""
+    way = {parent for place in _places() for parent in place.parents}
     return sorted(folder for folder in way if not folder.stat().st_mode & 0o001)
 
 
