@@ -16,7 +16,7 @@ run: $(VENV)/run  ## set up and plan from examples/, with no key, no account and
 test: $(VENV)/dev  ## set up and run the tests
 	@$(BIN)/python -m pytest
 
-unit: $(VENV)/dev  ## the tests that need no daemon: under a minute
+unit: $(VENV)/dev  ## the tests that need no daemon
 	@$(BIN)/python -m pytest -m "not e2e"
 
 check: lint types floors test  ## what CI runs
