@@ -217,7 +217,6 @@ class Slots:
         }
         # `tick` reads the first three, one a line.
         files.write_atomic(self._file, json.dumps(document, indent=0).encode() + b"\n", mode=0o600)
-        self._point()
 
     @property
     def _head_start(self) -> timedelta:
@@ -228,8 +227,13 @@ class Slots:
     def _file(self) -> Path:
         return self.state_dir / "due.json"
 
-    def _point(self) -> None:
-        """Lead the tick here; where that cannot be done it takes the long way, which is slower and as right."""
+    def lead_ticks_here(self) -> None:
+        """Leave the link that a tick follows; where that cannot be done it takes the long way, as right but slower.
+
+        Asked for by ticks alone: where none come, nothing is left outside the state directory.
+        """
+        if self.read_only:
+            return
         with suppress(OSError, ValueError, StateError):
             link = Path(tick.pointer(str(self.config), self.environ))
             if link.is_symlink() and link.readlink() == self._file:

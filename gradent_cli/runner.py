@@ -90,6 +90,8 @@ def run_once(tools: Tools, *, trigger: str, if_due: bool = False) -> Outcome | N
         StateError: the lock cannot be taken, or a run that was skipped cannot be remembered.
     """
     run = new_run(tools.clock(), trigger=trigger, agent=tools.agent.name)
+    if if_due:
+        tools.slots.lead_ticks_here()
     if if_due and not tools.slots.due(run.started_at):
         tools.slots.nothing_due(run.started_at)
         return None

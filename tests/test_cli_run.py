@@ -134,6 +134,16 @@ def test_a_dry_run_changes_nothing(gradent, config, home, server):
     assert server.requests == []
 
 
+def test_a_run_stays_in_its_state_directory(gradent, tmp_path, home):
+    """What `make run` does in a checkout leaves no trace in the home."""
+    place = tmp_path / "checkout"
+    place.mkdir()
+    (place / "feed.ics").write_text(FEED, newline="")
+    (place / "config.toml").write_text('state_dir = "s"\n[[study.sources]]\nkind = "ics"\npath = "feed.ics"\n')
+    assert gradent("--config", place / "config.toml", "run").code == 0
+    assert list(home.iterdir()) == []
+
+
 def test_a_dry_run_after_a_real_one_knows_what_was_known(gradent, config, state):
     """It works on a copy of the state."""
     gradent("run")

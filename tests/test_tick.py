@@ -127,6 +127,8 @@ def test_of_ticks_that_come_together_one_runs(gradent: Gradent, config: Path, ho
 
 def test_a_plain_run_serves_the_slot_too(gradent: Gradent, config: Path, state: Path):
     """A tick after a run that cron or a person started finds nothing due."""
+    gradent(*arguments(config))
+    rewrite(state, next_at=time.time() - 60)
     gradent("--config", config, "run", "--quiet")
     rewrite(state, next_at=time.time() + 600)
     assert tick.nothing_is_due(arguments(config), os.environ, time.time())
