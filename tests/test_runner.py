@@ -4,7 +4,7 @@ import signal
 import sqlite3
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from typing import Any
@@ -261,8 +261,8 @@ def test_secrets_reach_no_record_and_no_phone(site):
         )
 
     outcome = site.run(Agent(work))
-    database = sqlite3.connect(site.folder / "gradent.db")
-    assert "s3cret" not in "".join(database.iterdump())
+    with closing(sqlite3.connect(site.folder / "gradent.db")) as database:
+        assert "s3cret" not in "".join(database.iterdump())
     assert "s3cret" not in repr(site.phone.got) + repr(outcome) + repr(site.seen)
     assert "s3cret" not in json.dumps(site.logged)
 

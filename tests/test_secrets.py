@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -67,7 +68,8 @@ def test_no_file_but_the_config_holds_a_secret(gradent, config, crontab, home, t
     for path in files:
         for secret in PLANTED:
             assert secret.encode() not in path.read_bytes(), path
-    dump = "".join(sqlite3.connect(home / ".local/state/gradent/gradent.db").iterdump())
+    with closing(sqlite3.connect(home / ".local/state/gradent/gradent.db")) as database:
+        dump = "".join(database.iterdump())
     assert not any(secret in dump for secret in PLANTED)
 
 
