@@ -107,6 +107,7 @@ def test_bad_questions_are_usage_errors(gradent, past, arguments):
     assert result.code == 2
     assert result.err.startswith("gradent: ")
     assert len(result.err.splitlines()) == 2
+    assert "Value error" not in result.err
 
 
 def test_an_empty_history_says_so(gradent, config):

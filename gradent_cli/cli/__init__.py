@@ -124,6 +124,7 @@ def _complain(error: typer.TyperException) -> None:
     message = getattr(error, "format_message", lambda: str(error))().rstrip(".")
     if not message:  # the help was asked for by saying nothing, and has been shown
         return
+    message = message.replace("Value error, ", "")  # pydantic's own words, by which Typer judges a choice
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "gradent"
     _say(message[:1].lower() + message[1:], f"{command} --help")
