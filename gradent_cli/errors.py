@@ -6,6 +6,7 @@ GradentError                 70  a bug, unless a subclass says otherwise
 ├── UnavailableError         69  a needed program or service is missing or does not answer
 │   └── CrontabError         69  the crontab cannot be read, understood or written: nothing was written
 ├── StateError               74  state (database, log, lock, plan) cannot be read or written
+│   └── DamagedError         74  the database is damaged: the next run sets it aside
 ├── RunGoingOnError          75  another run holds the lock
 ├── AgentError                1  the agent failed
 │   └── AgentTimeoutError   124  the agent ran out of time
@@ -15,6 +16,8 @@ GradentError                 70  a bug, unless a subclass says otherwise
 Caught once, in `cli`. A person sees `gradent: <message>` and `  hint: <hint>`; a traceback goes to the log.
 The codes follow sysexits.h (64-78) and timeout(1) (124).
 """
+
+from typing import Literal
 
 
 class GradentError(Exception):
@@ -61,6 +64,10 @@ class StateError(GradentError):
     exit_code = 74
 
 
+class DamagedError(StateError):
+    """The database is damaged. A run sets it aside and goes on with a new one; nothing else touches it."""
+
+
 class RunGoingOnError(GradentError):
     """Another run holds the lock."""
 
@@ -89,14 +96,20 @@ class NotifyError(GradentError):
     """A channel did not take a message.
 
     Args:
-        permanent: True when sending the same again cannot help (a deleted webhook, a refused token).
+        permanent: what the service itself says will not get better by trying again: this `message` (too large), or
+            the whole `channel` until its settings change (a deleted webhook, a refused token). None: it may.
         retry_after: seconds to wait before the next try, when the service said so.
     """
 
     exit_code = 1
 
     def __init__(
-        self, message: str, *, hint: str | None = None, permanent: bool = False, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        permanent: Literal["message", "channel"] | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.permanent = permanent

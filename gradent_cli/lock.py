@@ -10,13 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from time import monotonic, sleep
 
 from gradent_cli.errors import RunGoingOnError, StateError
 
+_POLL = 0.05
+"""Seconds between two tries."""
+
 
 @contextmanager
-def held(path: Path, *, now: datetime) -> Iterator[None]:
+def held(path: Path, *, now: datetime, wait: float = 0.0) -> Iterator[None]:
     """Hold the lock for the time of the block; whoever comes second is told who holds it and since when.
+
+    Args:
+        wait: seconds until then.
 
     Raises:
         RunGoingOnError: another process holds it.
@@ -28,7 +35,7 @@ def held(path: Path, *, now: datetime) -> Iterator[None]:
         raise StateError(f"cannot open the lock {path}: {error.strerror}") from error
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(descriptor, wait)
         except BlockingIOError:
             holder = os.read(descriptor, 200).decode(errors="replace").strip()
             raise RunGoingOnError(f"another run is going on ({holder or 'just started'})") from None
@@ -40,3 +47,35 @@ def held(path: Path, *, now: datetime) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_held(path: Path, *, wait: float = 0.0) -> bool:
+    """Whether a process holds the lock, and goes on holding it for `wait` seconds.
+
+    Whoever takes it in the very moment of looking has to be ready to wait a little.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        _take(descriptor, wait, fcntl.LOCK_SH)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _take(descriptor: int, wait: float, kind: int = fcntl.LOCK_EX) -> None:
+    """As flock(2), which cannot be told how long to wait."""
+    deadline = monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if monotonic() >= deadline:
+                raise
+            sleep(_POLL)
+        else:
+            return

@@ -10,7 +10,7 @@ from typing import Literal
 
 RunStatus = Literal["running", "success", "failure", "timeout", "skipped", "interrupted"]
 ToolStatus = Literal["started", "completed", "failed"]
-DeliveryStatus = Literal["pending", "sent", "failed"]
+DeliveryStatus = Literal["pending", "sent", "failed", "folded"]
 Event = Literal["started", "tool", "completed", "failed", "recovered", "missed", "interrupted"]
 EVENTS: tuple[Event, ...] = ("started", "tool", "completed", "failed", "recovered", "missed", "interrupted")
 
@@ -61,7 +61,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One notification, the same for every channel. `priority` is ntfy's 1 (min) to 5 (max)."""
+    """One notification, the same for every channel. `priority` is ntfy's 1 (min) to 5 (max).
+
+    `failure` says that something went wrong: such a message is never dropped and never folded into another.
+    """
 
     id: str
     event: Event
@@ -71,11 +74,16 @@ class Message:
     tags: tuple[str, ...]
     created_at: datetime
     run_id: str | None = None
+    failure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """How one message fared on one channel. `error` is the reason of the last try that failed."""
+    """How one message fared on one channel.
+
+    `pending` is tried again; `failed` is given up; `folded` is told by another message that stands for several.
+    `error` is the reason of the last try that failed, or why a message waits.
+    """
 
     message_id: str
     channel: str
@@ -107,6 +115,15 @@ class Run:
     def duration_seconds(self) -> float | None:
         """None while it is going on."""
         return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failing:
+    """A row of failed runs that no success has ended: since when, how many, and whether anybody was told of any."""
+
+    since: datetime
+    count: int
+    told: bool
 
 
 # ── the student's work ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -268,7 +268,6 @@ REFUSALS = {
     "[study]\nbreak_ = '5min'": "P line 2: unknown key 'study.break_' | did you mean 'study.break'?",
     "[llm]\nmodel = 'x'": "P line 1: 'llm' is not supported by this version yet",
     "[agent]\ncallable = 'a:b'": "P line 2: 'agent.callable' is not supported by this version yet",
-    "notify.quiet_hours = '22:00-07:00'": "P line 1: 'notify.quiet_hours' is not supported by this version yet",
     "[study.calendar]\nurl = 'x'": "P line 1: 'study.calendar' is not supported by this version yet",
     f"[[study.sources]]\nkind = 'ics'\nurl = 'https://x'\ntoken = '{SECRET}'": (
         "P line 4: 'study.sources.token' is not supported by this version yet"

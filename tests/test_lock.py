@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import threading
+from time import monotonic
 
 import pytest
 
@@ -63,3 +65,27 @@ def test_a_lock_that_cannot_be_opened_is_a_state_error(tmp_path):
     """One sentence with the path."""
     with pytest.raises(StateError, match="cannot open the lock"), lock.held(tmp_path / "no" / "lock", now=NOW):
         pass
+
+
+def test_whoever_waits_gets_it_when_it_is_free(tmp_path):
+    """Within the time given; a holder that stays longer is named as without waiting."""
+    held = lock.held(tmp_path / "lock", now=NOW)
+    held.__enter__()
+    threading.Timer(0.15, held.__exit__, (None, None, None)).start()
+    with lock.held(tmp_path / "lock", now=NOW, wait=5):
+        began = monotonic()
+        with pytest.raises(RunGoingOnError), lock.held(tmp_path / "lock", now=NOW, wait=0.1):
+            pass
+        assert 0.1 <= monotonic() - began < 1
+
+
+def test_looking_whether_it_is_held_changes_nothing(tmp_path, holder):
+    """It says so, creates no file, and keeps nobody from taking it."""
+    assert lock.is_held(tmp_path / "lock")
+    assert not lock.is_held(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    holder.kill()
+    holder.wait()
+    assert not lock.is_held(tmp_path / "lock")
+    with lock.held(tmp_path / "lock", now=NOW):
+        assert lock.is_held(tmp_path / "lock")

@@ -18,16 +18,10 @@ Shape = Literal["section", "text", "secret", "bool", "int", "words", "mapping", 
 
 _LATER = (
     "agent.callable",
-    "apprise",
-    "healthchecks",
     "llm",
-    "notify.max_per_day",
-    "notify.quiet_hours",
-    "notify.remind_every",
     "study.busy.token",
     "study.calendar",
     "study.sources.token",
-    "webhook",
 )
 
 
@@ -91,7 +85,7 @@ def shape(key: str) -> Shape:
 
 def is_secret(key: str) -> bool:
     """Whether the value of a key, or a part of it, must not be shown."""
-    return shape(key) in ("secret", "tables") or key == "agent.env"
+    return shape(key) in ("secret", "tables") or key in ("agent.env", "apprise.urls")
 
 
 def is_later(key: str) -> bool:
@@ -182,6 +176,7 @@ def parse_value(key: str, raw: str) -> Any:
 _EXAMPLES = {
     "agent.command": '["claude", "-p", "{prompt}"]',
     "agent.env": '{NAME = "value"}',
+    "apprise.urls": '["mailto://...", "tgram://..."]',
     "study.hours": '{monday = ["18:00-21:00"]}',
     "tables": '[{kind = "ics", path = "calendar.ics"}]',
     "words": '["a", "b"]',
@@ -203,6 +198,8 @@ def _parsed(key: str, kind: Shape, raw: str) -> Any:
 
 
 def _split(key: str, raw: str) -> list[str] | None:
+    if key == "apprise.urls":  # commas are part of them
+        return raw.split()
     if key != "agent.command":
         return [word.strip() for word in raw.split(",") if word.strip()]
     with suppress(ValueError):  # a quote that does not end

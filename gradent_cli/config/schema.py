@@ -116,6 +116,14 @@ def _loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _secure_url(text: str) -> SplitResult:
+    """An https URL; http only to this machine."""
+    url = _url(text, ("http", "https"))
+    if url.scheme == "http" and not _loopback(url.hostname or ""):
+        raise BadValueError("must begin with https://, as its token would be readable on the way")
+    return url
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
@@ -155,10 +163,37 @@ class AgentSettings(_Table):
         return env
 
 
+def _hours_range(text: str) -> str:
+    """`9:00-21:00` -> `09:00-21:00`; an end before the start is on the next day, and one at midnight is `24:00`."""
+    start, _, end = text.partition("-")
+    try:
+        first = frequency.parse_at(start)
+        last = time() if end.strip() == "24:00" else frequency.parse_at(end)
+    except ValueError as error:
+        raise BadValueError(f'{quoted(text)} is not a range of hours; write it as "HH:MM-HH:MM"') from error
+    if first == last and end.strip() != "24:00":
+        raise BadValueError(
+            f"{quoted(text)} begins and ends at the same time", hint='the whole day is written as "00:00-24:00"'
+        )
+    return f"{first:%H:%M}-{last:%H:%M}" if last > time() else f"{first:%H:%M}-24:00"
+
+
+def _quiet_hours(text: str) -> str:
+    hours = _hours_range(text)
+    if hours == "00:00-24:00":
+        raise BadValueError("would hold every message for ever", hint="gradent config set notify.events ''")
+    return hours
+
+
 class NotifySettings(_Table):
-    """What is worth a message."""
+    """What is worth a message, and when."""
 
     events: list[Event] = list(EVENTS)
+    when: Literal["always", "changed", "failed"] = "always"
+    quiet_hours: Annotated[str, AfterValidator(_quiet_hours)] | None = None
+    quiet_failures: bool = False
+    remind_every: Duration = timedelta(hours=24)
+    max_per_day: Annotated[int, Field(ge=1, le=100_000)] = 200
 
 
 _RESERVED_TOPICS = frozenset(
@@ -212,9 +247,7 @@ class DiscordSettings(_Table):
     @field_validator("webhook")
     @classmethod
     def _is_a_webhook(cls, webhook: SecretStr) -> SecretStr:
-        url = _url(webhook.get_secret_value(), ("http", "https"))
-        if url.scheme == "http" and not _loopback(url.hostname or ""):
-            raise BadValueError("must begin with https://, as its token would be readable on the way")
+        url = _secure_url(webhook.get_secret_value())
         if re.fullmatch(r"/api(/v\d+)?/webhooks/\d+/[-.\w]+/?", url.path, re.ASCII) is None:
             raise BadValueError(
                 "must look like https://discord.com/api/webhooks/ID/TOKEN",
@@ -229,6 +262,61 @@ class DiscordSettings(_Table):
         if not 1 <= len(username.strip()) <= 80 or re.search("clyde|discord", username, re.IGNORECASE):
             raise BadValueError("must be 1 to 80 characters, without 'clyde' or 'discord' in it")
         return username
+
+
+class AppriseSettings(_Table):
+    """Any service that Apprise knows; each URL is a channel of its own."""
+
+    urls: list[Secret] = []
+
+    @field_validator("urls")
+    @classmethod
+    def _are_urls(cls, urls: list[SecretStr]) -> list[SecretStr]:
+        """What comes after the scheme is for Apprise to judge, which is an extra and imported only to send."""
+        for number, url in enumerate(urls, 1):
+            text = url.get_secret_value()
+            if re.match(r"[A-Za-z][A-Za-z0-9]*://", text) is None or not text.isprintable() or " " in text:
+                which = f"entry {number} " if len(urls) > 1 else ""
+                raise BadValueError(
+                    f"{which}must be a URL that Apprise knows, such as mailto://...",
+                    hint="https://github.com/caronc/apprise/wiki",
+                )
+        return urls
+
+
+class WebhookSettings(_Table):
+    """An address that takes each message as JSON."""
+
+    url: Secret | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_url(cls, url: SecretStr) -> SecretStr:
+        _url(url.get_secret_value(), ("http", "https"))  # what listens at home often has no certificate
+        return url
+
+
+class HealthchecksSettings(_Table):
+    """A check at Healthchecks or a service like it: the base URL, to which `/start` and `/fail` are added."""
+
+    ping_url: Secret | None = None
+
+    @field_validator("ping_url")
+    @classmethod
+    def _is_a_check(cls, ping_url: SecretStr) -> SecretStr:
+        path = _url(ping_url.get_secret_value(), ("http", "https")).path.rstrip("/")
+        if not path:
+            raise BadValueError("must be the ping URL of one check, such as https://hc-ping.com/UUID")
+        if re.search(r"/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/(start|fail|log|\d+)$", path, re.IGNORECASE):
+            raise BadValueError("must be the check's ping URL alone, as gradent adds /start, /fail and exit codes")
+        return ping_url
+
+
+class HistorySettings(_Table):
+    """How much of the past is kept: what is beyond either limit goes."""
+
+    max_runs: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    max_age: Duration = timedelta(days=365)
 
 
 class _Place(_Table):
@@ -281,21 +369,6 @@ class BusySettings(_Place):
     """A calendar whose events block time."""
 
     kind: Literal["ics"] = "ics"
-
-
-def _hours_range(text: str) -> str:
-    """`9:00-21:00` -> `09:00-21:00`; an end before the start is on the next day, and one at midnight is `24:00`."""
-    start, _, end = text.partition("-")
-    try:
-        first = frequency.parse_at(start)
-        last = time() if end.strip() == "24:00" else frequency.parse_at(end)
-    except ValueError as error:
-        raise BadValueError(f'{quoted(text)} is not a range of hours; write it as "HH:MM-HH:MM"') from error
-    if first == last and end.strip() != "24:00":
-        raise BadValueError(
-            f"{quoted(text)} begins and ends at the same time", hint='the whole day is written as "00:00-24:00"'
-        )
-    return f"{first:%H:%M}-{last:%H:%M}" if last > time() else f"{first:%H:%M}-24:00"
 
 
 def _apart(ranges: list[str]) -> list[str]:
@@ -383,6 +456,10 @@ class Settings(BaseSettings):
     notify: NotifySettings = NotifySettings()
     ntfy: NtfySettings = NtfySettings()
     discord: DiscordSettings = DiscordSettings()
+    apprise: AppriseSettings = AppriseSettings()
+    webhook: WebhookSettings = WebhookSettings()
+    healthchecks: HealthchecksSettings = HealthchecksSettings()
+    history: HistorySettings = HistorySettings()
     study: StudySettings = StudySettings()
 
     @field_validator("frequency")
