@@ -270,6 +270,27 @@ def test_catch_up_is_a_second_line():
     assert [block.catches_up(line) for line in (run, tick, b"")] == [False, True, False]
 
 
+@pytest.mark.parametrize("catch_up", [False, True])
+def test_the_flush_is_the_last_line(catch_up: bool):
+    """With catch-up and without: what quiet hours held is sent at a time of its own."""
+    *before, flush = block.job_lines("0 0 * * *", PYTHON, ADA, catch_up=catch_up, flush="0 7 * * *")
+    assert tuple(before) == block.job_lines("0 0 * * *", PYTHON, ADA, catch_up=catch_up)
+    assert flush == block.job_line("0 7 * * *", PYTHON, ADA, ("notify", "flush", "--quiet"))
+    assert [block.flushes(line) for line in (*before, flush, b"")] == [False] * len(before) + [True, False]
+    assert not block.catches_up(flush)
+
+
+def test_the_flush_of_a_block_is_put_in_changed_and_taken_out():
+    """All else stays as it is, and it starts the Python that the run does."""
+    lines = block.job_lines("0 0 * * *", PYTHON, ADA, catch_up=True)
+    early, late = (
+        block.job_lines("0 0 * * *", PYTHON, ADA, catch_up=True, flush=flush) for flush in ("0 6 * * *", "0 7 * * *")
+    )
+    assert block.reflush(lines, ADA, "0 6 * * *") == early
+    assert block.reflush(early, ADA, "0 7 * * *") == late
+    assert block.reflush(late, ADA, None) == lines
+
+
 def test_a_canary_disturbs_no_block_and_no_block_it():
     """It is named after what no config can be: a file inside the config file."""
     crontab = block.install(block.install(b"0 5 * * * mine", ADA, (LINE,)), block.canary(ADA), (OTHER,))

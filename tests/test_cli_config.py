@@ -250,6 +250,96 @@ def test_an_installed_line_follows_the_schedule(gradent: Gradent, crontab: Cront
     assert "`30 * * * *`" in gradent("config", "unset", "frequency").out
 
 
+def test_an_installed_block_follows_the_quiet_hours(gradent: Gradent, crontab: Crontab, path: Path):
+    """Set, changed, moved by the student's zone and unset: the line that sends what they held goes with them."""
+    python = Path(sys.executable)
+
+    def block_with(flush: str | None) -> bytes:
+        return block.install(
+            b"0 5 * * * theirs\n", path, block.job_lines("0 * * * *", python, path, catch_up=True, flush=flush)
+        )
+
+    write(path, 'frequency = "1hour"\n')
+    crontab.tab = block_with(None)
+    for arguments, flush in (
+        (("set", "notify.quiet_hours", "22:30-07:00"), "0 7 * * *"),
+        (("set", "notify.quiet_hours", "22:30-6:15"), "15 6 * * *"),
+        (("set", "study.timezone", "Europe/Amsterdam"), "15 4,5 * * *"),
+        (("unset", "study"), "15 6 * * *"),
+        (("unset", "notify"), None),
+    ):
+        result = gradent("config", *arguments)
+        assert result.code == 0
+        assert crontab.tab == block_with(flush)
+        assert ("what quiet hours held" in result.out) == (crontab.tab != block_with("15 9 * * *"))
+    assert gradent("config", "set", "notify.max_per_day", "100").out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments", "said"),
+    [
+        (
+            '[ntfy]\ntopic = "mine-a1b2c3d4e5"',
+            ("--frequency", "15min"),
+            "384 messages a day, and ntfy.sh takes 250 a day",
+        ),
+        ('frequency = "15min"', ("--ntfy-topic", "mine-a1b2c3d4e5"), "384 messages a day, and ntfy.sh takes 250 a day"),
+        (
+            'frequency = "15min"\n[ntfy]\nserver = "https://ntfy.example.org"\ntopic = "mine-a1b2c3d4e5"',
+            ("--ntfy-server", "https://ntfy.sh"),
+            "384 messages a day",
+        ),
+        (
+            'frequency = "15min"\n[ntfy]\ntopic = "mine-a1b2c3d4e5"\n[notify]\nwhen = "changed"',
+            ("notify.when", "always"),
+            "gradent config set notify.when changed",
+        ),
+        (
+            'frequency = "*/5 * * * *"\n[ntfy]\ntopic = "mine-a1b2c3d4e5"\n[notify]\nevents = ["failed"]',
+            ("notify.events", "completed"),
+            "288 messages a day",
+        ),
+        (
+            '[ntfy]\ntopic = "mine-a1b2c3d4e5"',
+            ("notify.max_per_day", "251"),
+            "notify.max_per_day is 251, and ntfy.sh takes 250 a day",
+        ),
+    ],
+)
+def test_more_messages_than_a_service_takes_are_warned_of(
+    gradent: Gradent, crontab: Crontab, path: Path, given: str, arguments: tuple[str, ...], said: str
+):
+    """Whichever key does it; what is set stays set."""
+    write(path, given + "\n")
+    result = gradent("config", "set", *arguments)
+    assert result.code == 0
+    assert "gradent: warning: " in result.err
+    assert said in result.err
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [
+        ('[ntfy]\ntopic = "mine-a1b2c3d4e5"', ("--frequency", "30min")),
+        ("", ("--frequency", "15min")),
+        ('[discord]\nwebhook = "https://discord.com/api/webhooks/1/abc"', ("--frequency", "15min")),
+        ('[ntfy]\ntopic = "mine-a1b2c3d4e5"\nserver = "https://ntfy.example.org"', ("--frequency", "15min")),
+        ('[ntfy]\ntopic = "mine-a1b2c3d4e5"\nserver = "https://ntfy.example.org"', ("notify.max_per_day", "1000")),
+        ('[ntfy]\ntopic = "mine-a1b2c3d4e5"\n[notify]\nwhen = "changed"', ("--frequency", "15min")),
+        ('[ntfy]\ntopic = "mine-a1b2c3d4e5"\n[notify]\nwhen = "failed"', ("--frequency", "15min")),
+        ('frequency = "15min"\n[ntfy]\ntopic = "mine-a1b2c3d4e5"', ("notify.events", "completed,failed")),
+        ('frequency = "15min"\n[ntfy]\ntopic = "mine-a1b2c3d4e5"', ("notify.quiet_hours", "20:00-08:00")),
+        ('frequency = "15min"\n[ntfy]\ntopic = "mine-a1b2c3d4e5"', ("study.break", "10min")),
+    ],
+)
+def test_what_a_service_takes_is_not_warned_of(
+    gradent: Gradent, crontab: Crontab, path: Path, given: str, arguments: tuple[str, ...]
+):
+    """Few enough, no known limit, nobody to tell, or a key that changes nothing of it."""
+    write(path, given + "\n")
+    assert gradent("config", "set", *arguments).err == ""
+
+
 def test_a_crontab_that_fails_leaves_the_new_schedule_in_the_config(gradent: Gradent, crontab: Crontab, path: Path):
     """The line still has the old one: said on stderr, with the command that brings it up to date."""
     crontab.order(list="fail")

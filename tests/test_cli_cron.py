@@ -191,6 +191,58 @@ def test_catch_up_is_a_second_line_that_stays_until_told(gradent: Gradent, cront
 # ── --undo ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def with_flush(config: Path, flush: str, *, catch_up: bool = False) -> tuple[bytes, ...]:
+    return block.job_lines("0 * * * *", Path(sys.executable), config, catch_up=catch_up, flush=flush)
+
+
+def test_quiet_hours_have_a_line_that_sends_what_they_held(gradent: Gradent, crontab: Crontab, config: Path):
+    """At their end; in place when it changes, beside catch-up, shown by --dry-run, and gone without a trace."""
+    crontab.tab = THEIRS
+    config.write_text('frequency = "1hour"\n[notify]\nquiet_hours = "22:30-07:00"\n')
+    shown = gradent("install-cron", "--dry-run")
+    assert f"+{with_flush(config, '0 7 * * *')[1].decode()}" in shown.out.splitlines()
+    assert crontab.tab == THEIRS
+    result = gradent("install-cron")
+    assert crontab.tab == block.install(THEIRS, config, with_flush(config, "0 7 * * *"))
+    assert "The last line sends what quiet hours held, when they end." in result.out
+    assert gradent("install-cron").out.startswith("already installed; nothing changed\n")
+    gradent("install-cron", "--catch-up")
+    assert crontab.tab == block.install(THEIRS, config, with_flush(config, "0 7 * * *", catch_up=True))
+    config.write_text('frequency = "1hour"\n[notify]\nquiet_hours = "23:00-06:15"\n')
+    gradent("install-cron")
+    assert crontab.tab == block.install(THEIRS, config, with_flush(config, "15 6 * * *", catch_up=True))
+    config.write_text('frequency = "1hour"\n')
+    gradent("install-cron", "--no-catch-up")
+    assert crontab.tab == block.install(THEIRS, config, (line(config),))
+    gradent("uninstall-cron")
+    assert crontab.tab == THEIRS
+
+
+def test_the_line_that_sends_is_one_that_gradent_takes(gradent: Gradent, crontab: Crontab, config: Path):
+    """Its words work at the front door, and say nothing when nothing waits."""
+    config.write_text('frequency = "1hour"\n[notify]\nquiet_hours = "22:30-07:00"\n')
+    gradent("install-cron")
+    *_, flush = block.installed(crontab.tab or b"", config) or ()
+    words = block.command(flush)
+    assert words[:4] == (sys.executable, "-P", "-m", "gradent_cli")
+    result = gradent(*words[4:])
+    assert (result.code, result.out, result.err) == (0, "", "")
+
+
+def test_too_many_messages_are_warned_of(gradent: Gradent, crontab: Crontab, config: Path):
+    """It is installed all the same; the number, the service with its limit, what becomes of the rest, and a remedy."""
+    config.write_text('frequency = "15min"\n[ntfy]\ntopic = "mine-a1b2c3d4e5"\n')
+    result = gradent("install-cron")
+    assert result.code == 0
+    assert (
+        "gradent: warning: runs with news would make 384 messages a day, and ntfy.sh takes 250 a day from whoever does "
+        "not pay; what is beyond notify.max_per_day (200) waits, and is told as one\n"
+        "  hint: gradent config set notify.when changed\n"
+    ) in result.err
+    config.write_text('frequency = "30min"\n[ntfy]\ntopic = "mine-a1b2c3d4e5"\n')
+    assert "messages a day" not in gradent("install-cron").err
+
+
 def test_undo_gives_back_what_gradent_replaced(gradent: Gradent, crontab: Crontab, config: Path, state: Path):
     """Without a question, with a backup of its own, and with a word of what it did; twice is back again."""
     crontab.tab = THEIRS

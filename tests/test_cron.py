@@ -17,6 +17,7 @@ from tests.street.crontab import Crontab as Program
 
 CONFIG = Path("/home/ada/.config/gradent/config.toml")
 LINE = block.job_line("0 * * * *", Path("/opt/python"), CONFIG)
+FLUSH = block.job_line("0 7 * * *", Path("/opt/python"), CONFIG, ("notify", "flush", "--quiet"))
 THEIRS = b'MAILTO=""\r\n0 5 * * * caf\xe9 \0\n'
 
 
@@ -384,7 +385,7 @@ def test_remove_that_fails_says_so(program: Program, crontab: cron.Crontab):
 def test_follow_changes_the_schedule_and_nothing_else(program: Program, state: Path):
     """The interpreter, the options and every other line stay."""
     program.tab = block.install(THEIRS, CONFIG, (LINE.replace(b"--quiet", b"--quiet --added"),)) + THEIRS
-    said = cron.follow(CONFIG, "*/30 * * * *", state_dir=state, environ=os.environ)
+    said = cron.follow(CONFIG, "*/30 * * * *", flush=None, state_dir=state, environ=os.environ)
     assert said == "the crontab line now runs at `*/30 * * * *` (every 30 minutes)"
     expected = LINE.replace(b"0 * * * *", b"*/30 * * * *", 1).replace(b"--quiet", b"--quiet --added")
     assert program.tab == block.install(THEIRS, CONFIG, (expected,)) + THEIRS
@@ -393,10 +394,10 @@ def test_follow_changes_the_schedule_and_nothing_else(program: Program, state: P
 
 def test_follow_has_nothing_to_do(program: Program, state: Path, tmp_path: Path):
     """Without a block, without `crontab`, and when the schedule is the same; nothing is written."""
-    assert cron.follow(CONFIG, "0 * * * *", state_dir=state, environ=os.environ) is None
+    assert cron.follow(CONFIG, "0 * * * *", flush=None, state_dir=state, environ=os.environ) is None
     program.tab = block.install(THEIRS, CONFIG, (LINE,))
-    assert cron.follow(CONFIG, "0 * * * *", state_dir=state, environ=os.environ) is None
-    assert cron.follow(CONFIG, "5 * * * *", state_dir=state, environ={"PATH": str(tmp_path)}) is None
+    assert cron.follow(CONFIG, "0 * * * *", flush=None, state_dir=state, environ=os.environ) is None
+    assert cron.follow(CONFIG, "5 * * * *", flush=None, state_dir=state, environ={"PATH": str(tmp_path)}) is None
     assert program.writes == 0
     assert not state.exists()
 
@@ -405,16 +406,52 @@ def test_follow_keeps_catching_up(program: Program, state: Path):
     """The second line has a schedule of its own."""
     run, tick = block.job_lines("0 * * * *", Path("/opt/python"), CONFIG, catch_up=True)
     program.tab = block.install(THEIRS, CONFIG, (run, tick))
-    assert cron.follow(CONFIG, "0 0 * * *", state_dir=state, environ=os.environ) is not None
+    assert cron.follow(CONFIG, "0 0 * * *", flush=None, state_dir=state, environ=os.environ) is not None
     assert block.installed(program.tab, CONFIG) == (block.reschedule(run, "0 0 * * *"), tick)
-    assert cron.follow(CONFIG, "0 0 * * *", state_dir=state, environ=os.environ) is None
+    assert cron.follow(CONFIG, "0 0 * * *", flush=None, state_dir=state, environ=os.environ) is None
 
 
-@pytest.mark.parametrize("lines", [(b"#" + LINE,), (), (LINE, b"0 5 * * * /usr/bin/mine")])
+def test_follow_brings_changes_and_takes_the_flush(program: Program, state: Path):
+    """With the Python of the run, beside a tick, and each time in words."""
+
+    def lines(expression: str, flush: str | None) -> tuple[bytes, ...]:
+        return block.job_lines(expression, Path("/opt/python"), CONFIG, catch_up=True, flush=flush)
+
+    def follow(expression: str, flush: str | None) -> str | None:
+        return cron.follow(CONFIG, expression, flush=flush, state_dir=state, environ=os.environ)
+
+    program.tab = block.install(THEIRS, CONFIG, lines("0 * * * *", None))
+    said = follow("0 * * * *", "0 7 * * *")
+    assert said == "a crontab line now sends at `0 7 * * *` (every day, at 07:00) what quiet hours held"
+    assert program.tab == block.install(THEIRS, CONFIG, lines("0 * * * *", "0 7 * * *"))
+    assert follow("0 * * * *", "0 7 * * *") is None
+    said = follow("0 0 * * *", "0 8 * * *")
+    assert said == (
+        "the crontab line now runs at `0 0 * * *` (every day, at 00:00); "
+        "a crontab line now sends at `0 8 * * *` (every day, at 08:00) what quiet hours held"
+    )
+    assert program.tab == block.install(THEIRS, CONFIG, lines("0 0 * * *", "0 8 * * *"))
+    assert follow("0 0 * * *", None) == "the crontab line that sent what quiet hours held is gone"
+    assert program.tab == block.install(THEIRS, CONFIG, lines("0 0 * * *", None))
+
+
+def test_follow_does_not_guess_the_python_of_an_edited_run(program: Program, state: Path):
+    """A run behind a wrapper keeps its schedule and gets no flush; when there is nothing to add it follows."""
+    wrapped = LINE.replace(b"* * * * /", b"* * * * /usr/bin/nice /", 1)
+    program.tab = before = block.install(b"", CONFIG, (wrapped,))
+    said = cron.follow(CONFIG, "0 * * * *", flush="0 7 * * *", state_dir=state, environ=os.environ)
+    assert said is not None
+    assert "edited by hand" in said
+    assert program.tab == before
+    said = cron.follow(CONFIG, "5 * * * *", flush=None, state_dir=state, environ=os.environ)
+    assert said == "the crontab line now runs at `5 * * * *` (every hour, at minute 5)"
+
+
+@pytest.mark.parametrize("lines", [(b"#" + LINE,), (), (LINE, b"0 5 * * * /usr/bin/mine"), (LINE, FLUSH, FLUSH)])
 def test_follow_leaves_an_edited_block(program: Program, state: Path, lines: tuple[bytes, ...]):
     """What a person has made of it is not guessed at."""
     program.tab = before = block.install(b"", CONFIG, lines)
-    said = cron.follow(CONFIG, "5 * * * *", state_dir=state, environ=os.environ)
+    said = cron.follow(CONFIG, "5 * * * *", flush=None, state_dir=state, environ=os.environ)
     assert said is not None
     assert "edited by hand" in said
     assert program.tab == before
@@ -424,7 +461,7 @@ def test_follow_refuses_what_it_cannot_read(program: Program, state: Path):
     """As everywhere: an unreadable crontab is not an empty one."""
     program.order(list="deny")
     with pytest.raises(CrontabError):
-        cron.follow(CONFIG, "5 * * * *", state_dir=state, environ=os.environ)
+        cron.follow(CONFIG, "5 * * * *", flush=None, state_dir=state, environ=os.environ)
 
 
 # ── an interpreter that cron can use ───────────────────────────────────────────────────────────────────────────────

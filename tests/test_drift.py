@@ -16,6 +16,7 @@ PYTHON = Path("/opt/gradent/bin/python")
 HERE = ZoneInfo("Europe/Amsterdam")
 HOURLY = block.job_lines("0 * * * *", PYTHON, CONFIG, catch_up=False)
 BOTH = block.job_lines("0 * * * *", PYTHON, CONFIG, catch_up=True)
+AT_SEVEN = block.job_lines("0 * * * *", PYTHON, CONFIG, catch_up=True, flush="0 7 * * *")
 FINE = drift.Found(
     lines=HOURLY,
     canary=False,
@@ -36,6 +37,7 @@ def test_what_is_as_it_should_be_has_no_difference():
     """With and without catch-up, and where nobody can tell whether a daemon runs."""
     assert seen() == []
     assert seen(BOTH, lines=BOTH, daemon_running=None) == []
+    assert seen(AT_SEVEN, lines=AT_SEVEN) == []
 
 
 def test_what_was_never_installed_has_no_difference():
@@ -63,6 +65,9 @@ def test_a_removed_block_is_told():
         (HOURLY[0] + b" 'unclosed",),
         (*HOURLY, b"0 5 * * * /usr/bin/backup"),
         (*HOURLY, *HOURLY),
+        (*HOURLY, AT_SEVEN[-1], AT_SEVEN[-1]),
+        (AT_SEVEN[-1], *HOURLY),
+        (*HOURLY, AT_SEVEN[-1] + b" --json"),
     ],
 )
 def test_edited_lines_are_told(lines: tuple[bytes, ...]):
@@ -82,6 +87,31 @@ def test_another_frequency_is_told():
         "cron runs at '0 * * * *' but the config asks for '*/15 * * * *': gradent install-cron"
     )
     assert not difference.harmless
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted", "what"),
+    [
+        (BOTH, AT_SEVEN, "no line of the crontab sends what quiet hours held when they end"),
+        (AT_SEVEN, BOTH, "a line of the crontab sends what quiet hours held, and there are no quiet hours"),
+        (
+            (*BOTH, AT_SEVEN[-1].replace(b"0 7", b"30 6")),
+            AT_SEVEN,
+            "cron sends what quiet hours held at '30 6 * * *' but they end at '0 7 * * *'",
+        ),
+    ],
+)
+def test_a_flush_that_is_not_as_it_should_be_is_told(lines: tuple[bytes, ...], wanted: tuple[bytes, ...], what: str):
+    """Missing, left over, or at another time; runs take place all the same."""
+    (difference,) = seen(wanted, lines=lines)
+    assert (difference.part, difference.what, difference.harmless) == ("quiet hours", what, True)
+    assert difference.remedy == "gradent install-cron"
+
+
+def test_a_flush_does_not_hide_another_frequency():
+    """Of both there is a sentence, and of the Python that both lines start one."""
+    other = block.job_lines("*/15 * * * *", Path("/other/python"), CONFIG, catch_up=True)
+    assert [difference.part for difference in seen(AT_SEVEN, lines=other)] == ["quiet hours", "crontab", "interpreter"]
 
 
 @pytest.mark.parametrize("trouble", ["is gone", "cannot be executed", "does not find gradent any more"])

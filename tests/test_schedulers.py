@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gradent_cli.errors import UnavailableError
-from gradent_cli.schedulers import OTHERS, Job, choose, follow, look, open_scheduler, unit_name, where
+from gradent_cli.schedulers import OTHERS, Job, choose, flush_name, follow, look, open_scheduler, unit_name, where
 from gradent_cli.schedulers.entries import Entry, entries
 from tests.conftest import Gradent
 from tests.street.crontab import Crontab
@@ -26,8 +26,8 @@ def managers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Managers:
     return Managers(tmp_path / "managers", programs)
 
 
-def job(config: Path, expression: str = "0 * * * *") -> Job:
-    return Job(config=config, interpreter=Path(sys.executable), expression=expression, zone=UTC)
+def job(config: Path, expression: str = "0 * * * *", *, flush: str | None = None) -> Job:
+    return Job(config=config, interpreter=Path(sys.executable), expression=expression, zone=UTC, flush=flush)
 
 
 # ── the expression ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,6 +138,51 @@ def test_in_and_out_again(managers: Managers, config: Path, home: Path, name: st
 
 
 @pytest.mark.parametrize("name", OTHERS)
+def test_the_flush_comes_and_goes(managers: Managers, config: Path, home: Path, name: str):
+    """A unit of its own beside the run's, which is told when it is missing, late or left over, and leaves no trace."""
+    managers.offer(*PROGRAMS)
+    scheduler = open_scheduler(name, os.environ)
+    plain, early, late = job(config), job(config, flush="0 6 * * *"), job(config, flush="0 7 * * *")
+    remedy = f"gradent install-cron --scheduler {name}"
+    scheduler.install(plain)
+    kept = managers.kept()
+    [sentence] = scheduler.drift(late)
+    assert sentence == f"{name} does not send at '0 7 * * *' what quiet hours held: {remedy}"
+    scheduler.install(early)
+    assert scheduler.drift(early) == []
+    assert len(scheduler.installed(config)) == 2 * len(scheduler.units(plain))
+    assert scheduler.drift(late) == [sentence]
+    scheduler.install(late)
+    assert scheduler.drift(late) == []
+    calls = managers.calls
+    scheduler.install(late)
+    assert managers.calls == calls
+    assert scheduler.drift(plain) == [f"{name} sends what quiet hours held, and there are no quiet hours: {remedy}"]
+    [other] = scheduler.drift(job(config, "*/30 * * * *"))
+    assert other.startswith(f"{name} does not run it at '*/30 * * * *'")
+    scheduler.install(plain)
+    assert scheduler.drift(plain) == []
+    assert managers.kept() == kept
+    scheduler.install(late)
+    assert len(scheduler.uninstall(config)) == 2 * len(scheduler.units(plain))
+    assert managers.kept() == {}
+    assert [path for path in home.rglob("*") if path.is_file()] == [config]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_words_of_a_flush(managers: Managers, config: Path, name: str):
+    """Each scheduler's unit has them whole."""
+    run, flush = job(config), job(config, flush="0 7 * * *")
+    words = " ".join(flush.flush_command)
+    assert words.endswith(f"-P -m gradent_cli --config {config} notify flush --quiet")
+    scheduler = open_scheduler(name, os.environ)
+    new = {place: content for place, content in scheduler.units(flush).items() if place not in scheduler.units(run)}
+    assert all(flush_name(config) in place for place in new)
+    text = "".join(content.decode("utf-16" if content[:1] == b"\xff" else "utf-8") for content in new.values())
+    assert words in " ".join(text.replace("<string>", " ").replace("</string>", " ").split())
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_two_configs_do_not_disturb_each_other(managers: Managers, config: Path, tmp_path: Path, name: str):
     """Each has a unit of its own."""
     managers.offer(*PROGRAMS)
@@ -177,6 +222,30 @@ def test_a_refused_change_leaves_what_was(managers: Managers, config: Path, name
     assert scheduler.installed(config) == before
 
 
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_flush_that_is_refused_leaves_what_was(managers: Managers, config: Path, name: str):
+    """Run and flush are changed together, or neither is."""
+    managers.offer(*PROGRAMS)
+    scheduler = open_scheduler(name, os.environ)
+    scheduler.install(job(config))
+    kept = managers.kept()
+    managers.order(
+        refuse={
+            "systemd": f"{flush_name(config)}.timer",
+            "launchd": next(
+                iter(reversed(open_scheduler("launchd", os.environ).units(job(config, flush="0 7 * * *"))))
+            ),
+            "taskscheduler": flush_name(config),
+        }[name]
+    )
+    with pytest.raises(UnavailableError, match="Access denied"):
+        scheduler.install(job(config, "*/30 * * * *", flush="0 7 * * *"))
+    managers.order()
+    assert scheduler.drift(job(config)) == []
+    if name != "taskscheduler":  # Windows, and its stand-in, add to what they are given a second time
+        assert managers.kept() == kept
+
+
 def test_follow_and_look(managers: Managers, config: Path):
     """A changed frequency goes to where gradent is, and `status` says where that is."""
     assert look(job(config), os.environ) is None
@@ -184,6 +253,10 @@ def test_follow_and_look(managers: Managers, config: Path):
     managers.offer("systemctl")
     open_scheduler("systemd", os.environ).install(job(config))
     assert follow(job(config), os.environ) is None
+    assert follow(job(config, "*/30 * * * *"), os.environ) == "systemd now runs it at `*/30 * * * *` (every 30 minutes)"
+    assert follow(job(config, "*/30 * * * *", flush="0 7 * * *"), os.environ) == (
+        "systemd now runs it at `*/30 * * * *` (every 30 minutes), and sends at `0 7 * * *` what quiet hours held"
+    )
     assert follow(job(config, "*/30 * * * *"), os.environ) == "systemd now runs it at `*/30 * * * *` (every 30 minutes)"
     found = look(job(config, "*/30 * * * *"), os.environ)
     assert found is not None
@@ -258,6 +331,26 @@ def test_print_shows_what_each_would_be_given(gradent: Gradent, managers: Manage
         assert words in result.out
     assert managers.calls == []
     assert [path for path in home.rglob("*") if path.is_file()] == [config]
+
+
+def test_print_shows_the_flush(gradent: Gradent, managers: Managers, config: Path):
+    """For each of them, where there are quiet hours."""
+    config.write_text('[notify]\nquiet_hours = "22:30-07:00"\n')
+    result = gradent("install-cron", "--scheduler", "print")
+    assert "# cron: 2 lines of the crontab\n0 * * * * /" in result.out
+    assert f"\n0 7 * * * {sys.executable} " in result.out
+    assert "OnCalendar=*-*-* 07:00:00" in result.out
+    assert result.out.count("notify flush --quiet") == 3
+    assert f"<string>{flush_name(config)}</string>" in result.out
+
+
+def test_too_many_messages_are_warned_of_wherever_it_is_installed(gradent: Gradent, managers: Managers, config: Path):
+    """As with cron; the exit code stays 0."""
+    managers.offer("systemctl")
+    config.write_text('frequency = "15min"\n[ntfy]\ntopic = "mine-a1b2c3d4e5"\n')
+    result = gradent("install-cron")
+    assert result.code == 0
+    assert "gradent: warning: runs with news would make 384 messages a day, and ntfy.sh takes 250 a day" in result.err
 
 
 def test_print_names_what_cannot_be_said(gradent: Gradent, managers: Managers, config: Path):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
@@ -176,6 +177,18 @@ def test_no_session_no_change(systemd: Systemd, managers: Managers, home: Path):
     assert systemd.drift(what)[0].startswith("nobody can say whether the timer is at work")
 
 
+def test_the_flush_has_a_service_and_a_timer(systemd: Systemd, home: Path):
+    """Named after the run's, and persistent: what was held while the machine slept is sent when it is back."""
+    folder, name = home / ".config" / "systemd" / "user", unit_name(job().config)
+    wanted = systemd.units(replace(job(), flush="0 7 * * *"))
+    assert {path: content for path, content in wanted.items() if "-flush" not in path} == systemd.units(job())
+    service, timer = (wanted[f"{folder}/{name}-flush.{kind}"].decode() for kind in ("service", "timer"))
+    assert (
+        f"ExecStart={sys.executable} -P -m gradent_cli --config /home/ada/gradent.toml notify flush --quiet" in service
+    )
+    assert "Description=gradent notify flush at 0 7 * * *\n\n[Timer]\nOnCalendar=*-*-* 07:00:00\nPersistent=" in timer
+
+
 def test_a_change_forgets_the_last_firing(systemd: Systemd, managers: Managers, home: Path):
     """Else Persistent would at once make up for slots that the new schedule never had."""
     config = home / "gradent.toml"
@@ -249,7 +262,7 @@ def test_systemd_verifies_the_units(systemd: Systemd, analyze: str, home: Path, 
         )
         return done.returncode, done.stdout + done.stderr
 
-    what = job(folder / 'it\'s "all" \\ mine.toml', python=str(python), at="15 2 1 * 1")
+    what = replace(job(folder / 'it\'s "all" \\ mine.toml', python=str(python), at="15 2 1 * 1"), flush="30 2 * * *")
     units = {Path(path): content for path, content in systemd.units(what).items()}
     for path, content in units.items():
         path.parent.mkdir(parents=True, exist_ok=True)

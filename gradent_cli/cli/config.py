@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at the config, and change it.", no_args_is_help=True)
 
+_SCHEDULE = {"frequency", "at", "notify", "notify.quiet_hours", "study", "study.timezone"}
+"""Whatever a scheduler is told; of a table as a whole, because it can be unset."""
+_NOISE = {"frequency", "at", "notify", "ntfy", "ntfy.topic", "ntfy.server"} | {
+    f"notify.{key}" for key in ("events", "when", "quiet_hours", "max_per_day")
+}
+"""Whatever changes how many messages there are, or who takes them."""
+
 Step = Callable[[str], str]
 """From the text of the config to the text with one key changed."""
 
@@ -124,12 +131,14 @@ def _apply(path: Path, steps: list[tuple[str, Step]]) -> None:
     if not changed:
         typer.echo(f"nothing to change in {path}")
     keys = {key for key, _ in steps}
-    if keys & {"frequency", "at"}:
+    if keys & _SCHEDULE:
         _follow(config)
     for key in sorted(keys):
         _warn_of_variable(key)
     if "ntfy.topic" in changed:
         _warn_of_guessable_topic(config)
+    if keys & _NOISE:
+        _warn_of_noise(config)
 
 
 def _transition(before: "list[Config]", after: "Config", key: str) -> str:
@@ -186,11 +195,13 @@ def _follow(config: "Config") -> None:
     from gradent_cli.cli.schedulers import this_job
     from gradent_cli.schedulers import cron
 
+    job = this_job(config)
+
     def line() -> str | None:
-        return cron.follow(config.path, config.cron_expression, state_dir=config.state_dir, environ=os.environ)
+        return cron.follow(job.config, job.expression, flush=job.flush, state_dir=config.state_dir, environ=os.environ)
 
     def elsewhere() -> str | None:
-        return schedulers.follow(this_job(config), os.environ)
+        return schedulers.follow(job, os.environ)
 
     for what, follow in (("an installed crontab line", line), ("what another scheduler has", elsewhere)):
         try:
@@ -222,6 +233,14 @@ def _warn_of_variable(key: str) -> None:
     name = variable(key)
     if os.environ.get(name):
         _warn(f"{name} is set in this shell and counts more than the file")
+
+
+def _warn_of_noise(config: "Config") -> None:
+    from gradent_cli import doctor
+
+    for check in doctor.noise(config):
+        if check.status == "warning":
+            _warn(check.message, hint=check.remedy)
 
 
 def _warn_of_guessable_topic(config: "Config") -> None:
@@ -388,6 +407,7 @@ def edit(context: typer.Context) -> None:
     else:
         typer.echo(f"changed {context.obj}")
         _follow(config)
+        _warn_of_noise(config)
 
 
 def _edited(path: Path, original: str, shown: str, draft: Path) -> "Config | None":

@@ -56,16 +56,20 @@ def install_cron(
     if into not in ("cron", "print"):
         _install_into(into, config, interpreter, dry_run=dry_run)
         return
-    both = block.job_lines(config.cron_expression, interpreter, config.path, catch_up=True)
+    job = others.this_job(config)
+    once, caught = (
+        block.job_lines(job.expression, job.interpreter, job.config, catch_up=each, flush=job.flush)
+        for each in (False, True)
+    )
     if into == "print":
-        others.show_all(others.this_job(config), both[0])
+        others.show_all(job, once)
         return
     cron.require_importable(interpreter, os.environ)
     crontab = cron.Crontab(config.state_dir, os.environ)
     before = crontab.read()
     installed = block.installed(before, config.path)
     caught_up = any(map(block.catches_up, installed or ()))
-    lines = both if catch_up or (catch_up is None and caught_up) else both[:1]
+    lines = caught if catch_up or (catch_up is None and caught_up) else once
     after = block.install(cron.without_canary(before, config.path), config.path, lines)
     if dry_run:
         _show_difference(before, after)
@@ -77,6 +81,8 @@ def install_cron(
         _tell_installed(installed, lines)
     if caught_up and catch_up is None:
         typer.echo("The second line catches up; to take it away: gradent install-cron --no-catch-up")
+    if job.flush is not None:
+        typer.echo("The last line sends what quiet hours held, when they end.")
     _tell_times(config.cron_expression)
     _warn(config)
     if verify:
@@ -281,6 +287,8 @@ def _warn(config: "Config") -> None:
 
 
 def _warn_of_settings(config: "Config", scheduler: str) -> None:
+    from gradent_cli import doctor
+
     if not config.settings.enabled:
         _say("this config has enabled = false, so that every run ends at once", "gradent config set --enabled")
     environment = sorted(key for key, origin in config.origins.items() if origin.startswith("environment"))
@@ -289,6 +297,9 @@ def _warn_of_settings(config: "Config", scheduler: str) -> None:
             f"only this shell's environment sets {', '.join(environment)}, and {scheduler} will not see it",
             "put it into the file with `gradent config set`",
         )
+    for check in doctor.noise(config):
+        if check.status == "warning" and check.remedy is not None:
+            _say(check.message, check.remedy)
 
 
 def _say(warning: str, remedy: str) -> None:

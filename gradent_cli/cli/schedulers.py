@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -36,16 +36,11 @@ class Installed(StrEnum):
 
 
 def this_job(config: "Config") -> "Job":
-    """The config's run by this Python, at this machine's time."""
-    from gradent_cli.frequency import local_zone
-    from gradent_cli.schedulers import Job
+    """What the config asks for, by this Python, at this machine's time."""
+    from gradent_cli.schedulers import job_of
 
-    return Job(
-        config=config.path,
-        interpreter=Path(os.path.abspath(sys.executable)),  # noqa: PTH100  a venv's python is a link and must stay one
-        expression=config.cron_expression,
-        zone=local_zone(os.environ),
-    )
+    # A venv's python is a link and must stay one.
+    return job_of(config, Path(os.path.abspath(sys.executable)), os.environ)  # noqa: PTH100
 
 
 def chosen(config_file: Path, choice: Choice, only_for_cron: Iterable[str]) -> str:
@@ -130,12 +125,15 @@ def uninstall(config_file: Path, only: Installed | None, *, dry_run: bool) -> bo
     return anything
 
 
-def show_all(job: "Job", crontab_line: bytes) -> None:
+def show_all(job: "Job", crontab_lines: "Sequence[bytes]") -> None:
     """What would be installed, for each scheduler; for putting it somewhere by hand."""
     from gradent_cli.errors import ConfigError
     from gradent_cli.schedulers import OTHERS, open_scheduler
 
-    typer.echo(f"# cron: a line of the crontab\n{crontab_line.decode()}")
+    which = "a line" if len(crontab_lines) == 1 else f"{len(crontab_lines)} lines"
+    typer.echo(f"# cron: {which} of the crontab")
+    for line in crontab_lines:
+        typer.echo(line.decode())
     for name in OTHERS:
         try:
             units = open_scheduler(name, os.environ).units(job)

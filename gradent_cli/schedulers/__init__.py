@@ -12,9 +12,12 @@ from datetime import tzinfo
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gradent_cli.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from gradent_cli.config import Config
 
 Units = dict[str, bytes]
 """What a scheduler holds for one job: where (a file, or a task's name) -> content."""
@@ -26,23 +29,49 @@ OTHERS: tuple[str, ...] = tuple(_ROOMS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """`gradent run` for one config, at the times of a cron expression.
+    """`gradent run` for one config, at the times of a cron expression, and what belongs to it.
 
     Args:
         config, interpreter: absolute; the Python is one that has gradent.
         expression: five fields that `frequency.cron_expression` returned.
         zone: the one that the scheduler lives in.
+        flush: when what quiet hours held is sent, five fields; None where there are none.
     """
 
     config: Path
     interpreter: Path
     expression: str
     zone: tzinfo
+    flush: str | None = None
 
     def command(self, scheduler: str) -> tuple[str, ...]:
         """The words to start; a run is told who fired it, since only cron can be recognised from inside."""
-        gradent = (str(self.interpreter), "-P", "-m", "gradent_cli", "--config", str(self.config))
-        return (*gradent, "run", "--quiet", "--trigger", scheduler)
+        return (*self._gradent, "run", "--quiet", "--trigger", scheduler)
+
+    @property
+    def flush_command(self) -> tuple[str, ...]:
+        """The words that send what quiet hours held."""
+        return (*self._gradent, "notify", "flush", "--quiet")
+
+    @property
+    def _gradent(self) -> tuple[str, ...]:
+        return (str(self.interpreter), "-P", "-m", "gradent_cli", "--config", str(self.config))
+
+
+def job_of(config: "Config", interpreter: Path, environ: Mapping[str, str]) -> Job:
+    """What a config asks for, by this Python, at this machine's time."""
+    from gradent_cli.config import study_zone
+    from gradent_cli.frequency import local_zone
+    from gradent_cli.schedulers import flush
+
+    zone, quiet_hours = local_zone(environ), config.settings.notify.quiet_hours
+    return Job(
+        config=config.path,
+        interpreter=interpreter,
+        expression=config.cron_expression,
+        zone=zone,
+        flush=None if quiet_hours is None else flush.expression(quiet_hours, study_zone(config, environ), zone),
+    )
 
 
 class Scheduler(Protocol):
@@ -156,7 +185,8 @@ def follow(job: Job, environ: Mapping[str, str]) -> str | None:
     for name in where(job.config, environ):
         if open_scheduler(name, environ).drift(job):
             open_scheduler(name, environ).install(job)
-            return f"{name} now runs it at `{job.expression}` ({in_words(job.expression)})"
+            sends = f", and sends at `{job.flush}` what quiet hours held" if job.flush else ""
+            return f"{name} now runs it at `{job.expression}` ({in_words(job.expression)}){sends}"
     return None
 
 
@@ -164,3 +194,8 @@ def unit_name(config: Path) -> str:
     """`gradent-<stem>-<8 hex of the absolute path>`, in letters that every scheduler takes in a name."""
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", config.stem)[:40]
     return f"gradent-{stem}-{sha256(os.fsencode(config)).hexdigest()[:8]}"
+
+
+def flush_name(config: Path) -> str:
+    """What the unit is called that sends what quiet hours held; no other config's unit can be called so."""
+    return f"{unit_name(config)}-flush"

@@ -4,8 +4,9 @@
     0 * * * * /home/ada/.venv/bin/python -P -m gradent_cli --config /home/ada/.config/gradent/config.toml run --quiet
     # <<< gradent /home/ada/.config/gradent/config.toml <<<
 
-With catch-up a second line follows, the tick that serves what was missed in sleep. While `install-cron --verify`
-waits, its canary has a block of its own, named after something that no config can be: a file inside the config file.
+With catch-up a second line follows, the tick that serves what was missed in sleep; with quiet hours a last one, which
+sends what they held. While `install-cron --verify` waits, its canary has a block of its own, named after something that
+no config can be: a file inside the config file.
 
 A marker is a whole line, byte for byte, that names the config file: every config has a block of its own, and a line
 that is indented, longer or of another config is not a marker but somebody's text. Bytes and not text, because a
@@ -21,6 +22,7 @@ import os
 import re
 import shlex
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +34,9 @@ _NEXT_BLOCK = re.compile(
     rb"# >>> gradent (?P<config>[^\n]+) >>>(?=\n(?:[^\n]*\n)*?# <<< gradent (?P=config) <<<(?:\n|\Z))"
 )
 _CATCH_UP = "*/15 * * * *"
+_FLUSH = ("notify", "flush", "--quiet")
+MODULE = ("-P", "-m", "gradent_cli")
+"""What follows the Python in every line."""
 _SCHEDULE = re.compile(rb"(?:[\w*,/-]+[ \t]+){4}[\w*,/-]+(?=[ \t]+'?/)")  # a path with a blank is quoted
 _VARIABLE = re.compile(rb"""[ \t]*(["']?)(\w+)\1[ \t]*=[ \t]*([^\n]*)""")
 # The longest command that Debian's cron takes, in bytes; one more and it refuses the whole crontab (MAX_COMMAND in
@@ -54,15 +59,24 @@ def canary(config: Path) -> Path:
     return config / "canary"
 
 
-def job_lines(expression: str, interpreter: Path, config: Path, *, catch_up: bool) -> tuple[bytes, ...]:
-    """The lines of a block: the run at its times and, with `catch_up`, the tick that makes up for missed ones.
+def job_lines(
+    expression: str, interpreter: Path, config: Path, *, catch_up: bool, flush: str | None = None
+) -> tuple[bytes, ...]:
+    """The lines of a block: the run at its times, the tick that makes up for missed ones, and the flush.
+
+    Args:
+        catch_up: with the tick.
+        flush: when what quiet hours held is sent, five fields; None where there are none.
 
     Raises:
         ConfigError: as `job_line`.
     """
-    run = job_line(expression, interpreter, config)
-    tick = job_line(_CATCH_UP, interpreter, config, ("run", "--if-due", "--quiet"))
-    return (run, tick) if catch_up else (run,)
+    lines = [job_line(expression, interpreter, config)]
+    if catch_up:
+        lines.append(job_line(_CATCH_UP, interpreter, config, ("run", "--if-due", "--quiet")))
+    if flush is not None:
+        lines.append(job_line(flush, interpreter, config, _FLUSH))
+    return tuple(lines)
 
 
 def job_line(
@@ -88,7 +102,7 @@ def job_line(
                 f"cannot put the {what} {str(path)!r} into a crontab: its path {reason}",
                 hint="move it to a path without such characters",
             )
-    words = (str(interpreter), "-P", "-m", "gradent_cli", "--config", str(config), *arguments)
+    words = (str(interpreter), *MODULE, "--config", str(config), *arguments)
     command = shlex.join(words).encode()
     if len(command) > _LONGEST_COMMAND:
         raise ConfigError(
@@ -132,6 +146,21 @@ def command(line: bytes) -> tuple[str, ...]:
 def catches_up(line: bytes) -> bool:
     """Whether a line of a block is the tick that makes up for missed runs."""
     return "--if-due" in command(line)
+
+
+def flushes(line: bytes) -> bool:
+    """Whether a line of a block is the one that sends what quiet hours held."""
+    return command(line)[-len(_FLUSH) :] == _FLUSH
+
+
+def reflush(lines: Sequence[bytes], config: Path, flush: str | None) -> tuple[bytes, ...]:
+    """The lines of a block, the run first, with a flush at these times, or with none; it takes the Python of the run.
+
+    Raises:
+        ConfigError: as `job_line`.
+    """
+    others = tuple(line for line in lines if not flushes(line))
+    return others if flush is None else (*others, job_line(flush, Path(command(lines[0])[0]), config, _FLUSH))
 
 
 def variables(crontab: bytes, config: Path) -> dict[str, str]:

@@ -292,13 +292,19 @@ def give_back(crontab: Crontab, before: bytes, after: bytes) -> None:
         crontab.write(before, after + b"\n")
 
 
-def follow(config_file: Path, expression: str, *, state_dir: Path, environ: Mapping[str, str]) -> str | None:
-    """Give the installed run of this config another schedule; whether it catches up stays.
+def follow(
+    config_file: Path, expression: str, *, flush: str | None, state_dir: Path, environ: Mapping[str, str]
+) -> str | None:
+    """Give the installed run of this config another schedule, and what sends the held; whether it catches up stays.
+
+    Args:
+        flush: when what quiet hours held is sent, five fields; None where there are none.
 
     Returns:
         A sentence for the person; None when there was nothing to do: no block, no `crontab` program, same schedule.
 
     Raises:
+        ConfigError: as `block.job_line`.
         CrontabError, StateError: as `Crontab.read` and `Crontab.write`.
     """
     if shutil.which("crontab", path=environ.get("PATH")) is None:
@@ -308,13 +314,29 @@ def follow(config_file: Path, expression: str, *, state_dir: Path, environ: Mapp
     lines = block.installed(before, config_file)
     if lines is None:
         return None
-    run, *ticks = lines or (b"",)
-    if block.schedule(run) is None or len(ticks) > 1 or not all(map(block.catches_up, ticks)):
+    run, *others = lines or (b"",)
+    ticks = [line for line in others if not block.flushes(line)]
+    flushes = [block.schedule(line) for line in others if block.flushes(line)]
+    known = [block.schedule(run) is not None, len(ticks) <= 1, all(map(block.catches_up, ticks)), len(flushes) <= 1]
+    # Only of a run that is ours throughout the Python is known, which a flush needs.
+    if not all(known) or (flushes != [flush] and flush is not None and block.command(run)[1:4] != block.MODULE):
         return "the crontab line of this config was edited by hand and stays as it is; `gradent install-cron` renews it"
-    if block.schedule(run) == expression:
+    said = []
+    if block.schedule(run) != expression:
+        said.append(f"the crontab line now runs at `{expression}` ({in_words(expression)})")
+        run = block.reschedule(run, expression)
+    after = (run, *others)
+    if flushes != ([] if flush is None else [flush]):
+        after = block.reflush(after, config_file, flush)
+        said.append(
+            f"a crontab line now sends at `{flush}` ({in_words(flush)}) what quiet hours held"
+            if flush
+            else "the crontab line that sent what quiet hours held is gone"
+        )
+    if not said:
         return None
-    crontab.write(before, block.install(before, config_file, (block.reschedule(run, expression), *ticks)))
-    return f"the crontab line now runs at `{expression}` ({in_words(expression)})"
+    crontab.write(before, block.install(before, config_file, after))
+    return "; ".join(said)
 
 
 def fired_by_cron(proc: Path = Path("/proc")) -> bool:

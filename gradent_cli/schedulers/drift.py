@@ -13,7 +13,7 @@ from typing import Literal
 from gradent_cli.frequency import next_times
 from gradent_cli.schedulers import block
 
-Part = Literal["crontab", "interpreter", "cron daemon", "firing"]
+Part = Literal["crontab", "interpreter", "cron daemon", "firing", "quiet hours"]
 
 INSTALL = "gradent install-cron"
 _LATE = timedelta(minutes=2)
@@ -59,7 +59,7 @@ def differences(found: Found, wanted: Sequence[bytes], now: datetime, zone: tzin
     """Everything that differs; nothing for a config that was never installed.
 
     Args:
-        wanted: the lines that gradent would write now, the run first; not looked at without a block.
+        wanted: the lines that gradent would write now, the run first and a flush last; not looked at without a block.
         zone: where cron lives; times in sentences are in it, too.
     """
     seen = []
@@ -85,11 +85,19 @@ def _lines(found: Found, lines: Sequence[bytes], wanted: Sequence[bytes]) -> lis
         return []
     commands = [block.command(line) for line in lines]
     asked = [block.command(line) for line in wanted]
-    if [words[1:] for words in commands] != [words[1:] for words in asked] or not all(commands):
+    runs = [line for line in lines if not block.flushes(line)]
+    wanted_runs = [line for line in wanted if not block.flushes(line)]
+    flushes, wanted_flushes = lines[len(runs) :], wanted[len(wanted_runs) :]
+    if (
+        [block.command(line)[1:] for line in runs] != [block.command(line)[1:] for line in wanted_runs]
+        or not all(commands)
+        or not all(map(block.flushes, flushes))
+        or len(flushes) > 1
+    ):
         what = "the lines between gradent's markers in the crontab were edited by hand"
         return [Difference(part="crontab", what=what, remedy=f"{INSTALL} writes them anew", harmless=True)]
-    seen = []
-    for line, should in zip(lines, wanted, strict=True):
+    seen = _flush(flushes, wanted_flushes)
+    for line, should in zip(runs, wanted_runs, strict=True):
         if block.schedule(line) != block.schedule(should):
             what = f"cron runs at '{block.schedule(line)}' but the config asks for '{block.schedule(should)}'"
             seen.append(Difference(part="crontab", what=what, remedy=INSTALL))
@@ -101,6 +109,20 @@ def _lines(found: Found, lines: Sequence[bytes], wanted: Sequence[bytes]) -> lis
         what = f"cron starts another Python, {interpreter}, than this gradent's, {asked[0][0]}"
         seen.append(Difference(part="interpreter", what=what, remedy=f"{INSTALL} takes this one", harmless=True))
     return seen
+
+
+def _flush(lines: Sequence[bytes], wanted: Sequence[bytes]) -> list[Difference]:
+    """What becomes of the messages that quiet hours hold; the next run that is not in them sends them in any case."""
+    now, then = (block.schedule(each[0]) if each else None for each in (lines, wanted))
+    if now == then:
+        return []
+    if then is None:
+        what = "a line of the crontab sends what quiet hours held, and there are no quiet hours"
+    elif now is None:
+        what = "no line of the crontab sends what quiet hours held when they end"
+    else:
+        what = f"cron sends what quiet hours held at '{now}' but they end at '{then}'"
+    return [Difference(part="quiet hours", what=what, remedy=INSTALL, harmless=True)]
 
 
 def _firing(found: Found, line: bytes, now: datetime, zone: tzinfo) -> list[Difference]:

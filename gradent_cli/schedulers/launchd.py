@@ -6,7 +6,7 @@ documents; not yet run on macOS.
 
 import os
 import plistlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from xml.parsers.expat import ExpatError
 
 from gradent_cli import paths
 from gradent_cli.errors import ConfigError, GradentError, UnavailableError
-from gradent_cli.schedulers import Job, Units, unit_name, units
+from gradent_cli.schedulers import Job, Units, flush_name, unit_name, units
 from gradent_cli.schedulers.entries import Entry, entries
 from gradent_cli.schedulers.programs import Answer, call, told
 
@@ -38,31 +38,39 @@ class Launchd:
 
     def units(self, job: Job) -> Units:
         units.refuse_unfit(job, "a launchd agent")
+        wanted = [self._unit(unit_name(job.config), job.command("launchd"), job.expression)]
+        if job.flush is not None:
+            wanted.append(self._unit(flush_name(job.config), job.flush_command, job.flush))
+        return dict(wanted)
+
+    def _unit(self, label: str, words: Sequence[str], expression: str) -> tuple[str, bytes]:
         agent = {
-            "Label": unit_name(job.config),
-            "ProgramArguments": list(job.command("launchd")),
-            "StartCalendarInterval": calendar_intervals(job.expression),
+            "Label": label,
+            "ProgramArguments": list(words),
+            "StartCalendarInterval": calendar_intervals(expression),
         }
-        return {str(self._path(job.config)): plistlib.dumps(agent, sort_keys=False)}
+        return str(self._folder / f"{label}.plist"), plistlib.dumps(agent, sort_keys=False)
 
     def installed(self, config: Path) -> Units:
-        return units.read([self._path(config)], lambda content: _is_ours(_parsed(content), config))
+        paths = [self._folder / f"{label}.plist" for label in (unit_name(config), flush_name(config))]
+        return units.read(paths, lambda content: _is_ours(_parsed(content), config))
 
     def install(self, job: Job) -> Units:
         wanted, before = self.units(job), self.installed(job.config)
         self._require()
-        loaded = self._loaded(job.config)
-        if before == wanted and loaded:
+        if before == wanted and all(map(self._loaded, wanted)):
             return before
-        if loaded:
-            self._do("bootout", self._target(job.config))
+        self._unload(before | wanted)
         try:
             units.put(wanted, instead_of=before)
-            self._do("bootstrap", self._domain, str(self._path(job.config)))
+            for path in wanted:
+                self._do("bootstrap", self._domain, path)
         except GradentError:
+            for path in wanted:
+                self._call("bootout", self._target(path))
             units.put(before, instead_of=wanted)
-            if before:
-                self._call("bootstrap", self._domain, str(self._path(job.config)))
+            for path in before:
+                self._call("bootstrap", self._domain, path)
             raise
         return before
 
@@ -70,8 +78,7 @@ class Launchd:
         before = self.installed(config)
         if before:
             self._require()
-            if self._loaded(config):
-                self._do("bootout", self._target(config))
+            self._unload(before)
             units.put({}, instead_of=before)
         return before
 
@@ -87,21 +94,23 @@ class Launchd:
             schedule=lambda files: [_parsed(content).get("StartCalendarInterval") for content in files.values()],
             interpreter=next(_parsed(content)["ProgramArguments"][0] for content in found.values()),
         )
-        if not self._loaded(job.config):
+        if not all(map(self._loaded, found)):
             sentences.append("launchd has not loaded the agent: gradent install-cron --scheduler launchd")
         return sentences
 
     def advice(self) -> str | None:
         return "launchd runs it only while you are logged in, and once after a sleep"
 
-    def _path(self, config: Path) -> Path:
-        return self._folder / f"{unit_name(config)}.plist"
+    def _target(self, path: str) -> str:
+        return f"{self._domain}/{Path(path).name.removesuffix('.plist')}"
 
-    def _target(self, config: Path) -> str:
-        return f"{self._domain}/{unit_name(config)}"
+    def _loaded(self, path: str) -> bool:
+        return self._call("print", self._target(path)).code == 0
 
-    def _loaded(self, config: Path) -> bool:
-        return self._call("print", self._target(config)).code == 0
+    def _unload(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            if self._loaded(path):
+                self._do("bootout", self._target(path))
 
     def _require(self) -> None:
         missing = self.missing()

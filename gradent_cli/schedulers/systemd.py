@@ -13,7 +13,7 @@ from pathlib import Path
 from gradent_cli import paths
 from gradent_cli.errors import GradentError, UnavailableError
 from gradent_cli.frequency import next_times
-from gradent_cli.schedulers import Job, Units, unit_name, units
+from gradent_cli.schedulers import Job, Units, flush_name, unit_name, units
 from gradent_cli.schedulers.entries import Entry, entries
 from gradent_cli.schedulers.programs import Answer, call, told
 
@@ -28,7 +28,7 @@ _CHECKED = timedelta(days=1, hours=3)
 _SERVICE = """\
 {named}
 [Unit]
-Description=gradent run
+Description={what}
 
 [Service]
 Type=oneshot
@@ -39,7 +39,7 @@ SuccessExitStatus=75
 _TIMER = """\
 {named}
 [Unit]
-Description=gradent run at {expression}
+Description={what} at {expression}
 
 [Timer]
 {times}
@@ -68,36 +68,48 @@ class Systemd:
     def units(self, job: Job) -> Units:
         # "Executable name contains special characters", whatever way it is quoted (systemd 252).
         units.refuse_unfit(job, "a systemd unit", in_program="\"'\\")
-        service, timer = self._paths(job.config)
+        wanted = self._pair(unit_name(job.config), job, "gradent run", job.command("systemd"), job.expression)
+        if job.flush is not None:
+            wanted |= self._pair(flush_name(job.config), job, "gradent notify flush", job.flush_command, job.flush)
+        return wanted
+
+    def _pair(self, name: str, job: Job, what: str, words: tuple[str, ...], expression: str) -> Units:
         named = _named(job.config)
-        command = _command_line(job.command("systemd"))
-        times = "\n".join(f"OnCalendar={each}" for each in on_calendar(job.expression, job.zone))
+        times = "\n".join(f"OnCalendar={each}" for each in on_calendar(expression, job.zone))
+        service = _SERVICE.format(named=named, what=what, command=_command_line(words))
+        timer = _TIMER.format(named=named, what=what, expression=expression, times=times)
         return {
-            str(service): _SERVICE.format(named=named, command=command).encode(),
-            str(timer): _TIMER.format(named=named, expression=job.expression, times=times).encode(),
+            str(self._folder / f"{name}.service"): service.encode(),
+            str(self._folder / f"{name}.timer"): timer.encode(),
         }
 
     def installed(self, config: Path) -> Units:
         first_line = os.fsencode(_named(config)) + b"\n"
-        return units.read(self._paths(config), lambda content: content.startswith(first_line))
+        names = (unit_name(config), flush_name(config))
+        paths = [self._folder / f"{name}.{kind}" for name in names for kind in ("service", "timer")]
+        return units.read(paths, lambda content: content.startswith(first_line))
 
     def install(self, job: Job) -> Units:
         wanted, before = self.units(job), self.installed(job.config)
         self._require()
-        if before == wanted and self._state(job.config) == _AT_WORK:
+        if before == wanted and self._at_work(wanted):
             return before
-        if before:
-            self._stop(job.config)
         try:
+            for timer in _timers(before):
+                self._stop(timer)
+                if timer not in _timers(wanted):
+                    self._do("disable", timer)
             units.put(wanted, instead_of=before)
             self._do("daemon-reload")
-            self._do("enable", "--now", self._timer(job.config))
+            for timer in _timers(wanted):
+                self._do("enable", "--now", timer)
         except GradentError:
-            self._call("disable", "--now", self._timer(job.config))
+            for timer in _timers(wanted):
+                self._call("disable", "--now", timer)
             units.put(before, instead_of=wanted)
             self._call("daemon-reload")
-            if before:
-                self._call("enable", "--now", self._timer(job.config))
+            for timer in _timers(before):
+                self._call("enable", "--now", timer)
             raise
         return before
 
@@ -105,12 +117,15 @@ class Systemd:
         before = self.installed(config)
         if before:
             self._require()
-            self._do("disable", self._timer(config))
-            self._stop(config)
+            timers = _timers(before)
+            for timer in timers:
+                self._do("disable", timer)
+                self._stop(timer)
             units.put({}, instead_of=before)
             self._do("daemon-reload")
             # A run that failed would be listed for ever; of one that did not there is nothing to forget.
-            self._call("reset-failed", f"{unit_name(config)}.service")
+            for timer in timers:
+                self._call("reset-failed", timer.removesuffix("timer") + "service")
         return before
 
     def drift(self, job: Job) -> list[str]:
@@ -128,7 +143,7 @@ class Systemd:
         )
         if (missing := self.missing()) is not None:
             sentences.append(f"nobody can say whether the timer is at work, for there is {missing}: log in as yourself")
-        elif self._state(job.config) != _AT_WORK:
+        elif not self._at_work(found):
             sentences.append("the systemd timer is not at work: gradent install-cron --scheduler systemd")
         return sentences
 
@@ -142,13 +157,6 @@ class Systemd:
             return None
         return "systemd ends your timers when you log out; to keep them: loginctl enable-linger"
 
-    def _paths(self, config: Path) -> tuple[Path, Path]:
-        name = unit_name(config)
-        return self._folder / f"{name}.service", self._folder / f"{name}.timer"
-
-    def _timer(self, config: Path) -> str:
-        return f"{unit_name(config)}.timer"
-
     def _require(self) -> None:
         missing = self.missing()
         if missing is not None:
@@ -157,15 +165,18 @@ class Systemd:
                 hint="log in as yourself (with su or sudo there is no session), or use another --scheduler",
             )
 
-    def _state(self, config: Path) -> dict[str, str]:
-        """What systemd says about the timer: is it waiting, will it be after a restart, is the file the one it read."""
-        answer = self._call("show", self._timer(config), "--property=" + ",".join(_AT_WORK))
+    def _at_work(self, found: Units) -> bool:
+        """Whether each timer waits, will do so after a restart, and is as its file says."""
+        return all(self._state(timer) == _AT_WORK for timer in _timers(found))
+
+    def _state(self, timer: str) -> dict[str, str]:
+        answer = self._call("show", timer, "--property=" + ",".join(_AT_WORK))
         return dict(line.split("=", 1) for line in answer.out.decode(errors="replace").splitlines() if "=" in line)
 
-    def _stop(self, config: Path) -> None:
+    def _stop(self, timer: str) -> None:
         """The note of the last firing goes too: else a new schedule would at once make up for slots it never had."""
-        self._do("stop", self._timer(config))
-        self._call("clean", "--what=state", self._timer(config))
+        self._do("stop", timer)
+        self._call("clean", "--what=state", timer)
 
     def _do(self, *arguments: str) -> None:
         answer = self._call(*arguments)
@@ -249,6 +260,11 @@ def _quoted(word: str) -> str:
         return word
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
+
+
+def _timers(found: Units) -> list[str]:
+    """The timers that these files are of, though the file of one may be missing."""
+    return list(dict.fromkeys(f"{Path(place).stem}.timer" for place in found))
 
 
 def _lines(found: Units, key: bytes) -> list[bytes]:

@@ -15,7 +15,7 @@ from tempfile import NamedTemporaryFile
 from xml.etree import ElementTree
 
 from gradent_cli.errors import ConfigError, UnavailableError
-from gradent_cli.schedulers import Job, Units, unit_name, units
+from gradent_cli.schedulers import Job, Units, flush_name, unit_name, units
 from gradent_cli.schedulers.entries import Entry, entries
 from gradent_cli.schedulers.programs import Answer, call, told
 
@@ -58,10 +58,16 @@ class TaskScheduler:
     def units(self, job: Job) -> Units:
         # wsl.exe and Task Scheduler each expand some of these, and nothing says how to keep them from it.
         units.refuse_unfit(job, "a Windows task", forbidden='"\\%$')
+        wanted = {unit_name(job.config): self._task(job.config, job.command("taskscheduler"), job.expression)}
+        if job.flush is not None:
+            wanted[flush_name(job.config)] = self._task(job.config, job.flush_command, job.flush)
+        return wanted
+
+    def _task(self, config: Path, words: Sequence[str], expression: str) -> bytes:
         task = ElementTree.Element("Task", {"version": "1.3", "xmlns": _NAMESPACE})
-        _add(_add(task, "RegistrationInfo"), "Description", f"{_OURS}{job.config}")
+        _add(_add(task, "RegistrationInfo"), "Description", f"{_OURS}{config}")
         trigger_list = _add(task, "Triggers")
-        trigger_list.extend(triggers(job.expression))
+        trigger_list.extend(triggers(expression))
         principal = _add(_add(task, "Principals"), "Principal")
         principal.set("id", "Author")
         _add(principal, "LogonType", "InteractiveToken")
@@ -72,38 +78,56 @@ class TaskScheduler:
         actions.set("Context", "Author")
         program = _add(actions, "Exec")
         _add(program, "Command", "wsl.exe")
-        _add(program, "Arguments", subprocess.list2cmdline([*self._inside(), *job.command("taskscheduler")]))
+        _add(program, "Arguments", subprocess.list2cmdline([*self._inside(), *words]))
         ElementTree.indent(task)
-        return {unit_name(job.config): ElementTree.tostring(task, encoding="utf-16")}
+        content: bytes = ElementTree.tostring(task, encoding="utf-16")
+        return content
 
     def installed(self, config: Path) -> Units:
-        name = unit_name(config)
-        try:
-            answer = self._call("/Query", "/TN", name, "/XML")
-        except UnavailableError:
-            return {}
-        if answer.code != 0:  # schtasks says in the words of its language that there is none
-            return {}
-        if _text(_parsed(answer.out), "RegistrationInfo/Description") != f"{_OURS}{config}":
-            raise UnavailableError(
-                f"the Windows task {name} is there and was not made by gradent; nothing was written",
-                hint="rename it in Task Scheduler, then try again",
-            )
-        return {name: answer.out}
+        found: Units = {}
+        for name in (unit_name(config), flush_name(config)):
+            try:
+                answer = self._call("/Query", "/TN", name, "/XML")
+            except UnavailableError:
+                return {}
+            if answer.code != 0:  # schtasks says in the words of its language that there is none
+                continue
+            if _text(_parsed(answer.out), "RegistrationInfo/Description") != f"{_OURS}{config}":
+                raise UnavailableError(
+                    f"the Windows task {name} is there and was not made by gradent; nothing was written",
+                    hint="rename it in Task Scheduler, then try again",
+                )
+            found[name] = answer.out
+        return found
 
     def install(self, job: Job) -> Units:
         wanted, before = self.units(job), self.installed(job.config)
         self._require()
         if before and _essence(before) == _essence(wanted):
             return before
-        for name, content in wanted.items():
-            with NamedTemporaryFile(prefix="gradent-", suffix=".xml") as file:
-                file.write(content)
-                file.flush()
-                file_name = call(("wslpath", "-w", file.name), self._environ).out.decode().strip()
+        done: list[str] = []
+        try:
+            for name, content in wanted.items():
                 # Without /F schtasks does not overwrite: what came up since we looked is not ours.
-                self._do("/Create", "/TN", name, "/XML", file_name, *(("/F",) if before else ()))
+                self._create(name, content, *(("/F",) if name in before else ()))
+                done.append(name)
+            for name in before.keys() - wanted.keys():
+                self._do("/Delete", "/TN", name, "/F")
+        except UnavailableError:
+            for name in done:
+                if name in before:
+                    self._create(name, _decoded(before[name]).encode("utf-16"), "/F")
+                else:
+                    self._do("/Delete", "/TN", name, "/F")
+            raise
         return before
+
+    def _create(self, name: str, content: bytes, *options: str) -> None:
+        with NamedTemporaryFile(prefix="gradent-", suffix=".xml") as file:
+            file.write(content)
+            file.flush()
+            file_name = call(("wslpath", "-w", file.name), self._environ).out.decode().strip()
+            self._do("/Create", "/TN", name, "/XML", file_name, *options)
 
     def uninstall(self, config: Path) -> Units:
         before = self.installed(config)
@@ -235,15 +259,18 @@ def _add(parent: ElementTree.Element, name: str, text: str | None = None) -> Ele
 def _parsed(content: bytes) -> ElementTree.Element:
     """A task as Windows or we wrote it, every name without its namespace; an empty one when it is no XML."""
     try:
-        # Through a pipe schtasks says UTF-16 and writes the console's own encoding.
-        marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-        text = content.decode("utf-16") if marked else content.decode(errors="replace")
-        task = ElementTree.fromstring(text)  # noqa: S314  what Windows says about our own task
+        task = ElementTree.fromstring(_decoded(content))  # noqa: S314  what Windows says about our own task
     except (UnicodeDecodeError, ElementTree.ParseError):
         return ElementTree.Element("Task")
     for element in task.iter():
         element.tag = element.tag.rpartition("}")[2]
     return task
+
+
+def _decoded(content: bytes) -> str:
+    """Through a pipe schtasks says UTF-16 and writes the console's own encoding."""
+    marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return content.decode("utf-16") if marked else content.decode(errors="replace")
 
 
 def _text(task: ElementTree.Element, path: str) -> str:
@@ -252,7 +279,7 @@ def _text(task: ElementTree.Element, path: str) -> str:
 
 def _schedule(found: Units) -> list[str]:
     """The triggers, each as one comparable text."""
-    return sorted(_told(trigger) for trigger in _task(found).iterfind("Triggers/*"))
+    return sorted(_told(trigger) for content in found.values() for trigger in _parsed(content).iterfind("Triggers/*"))
 
 
 def _told(trigger: ElementTree.Element) -> str:
@@ -260,13 +287,15 @@ def _told(trigger: ElementTree.Element) -> str:
     return " ".join(part for part in parts if part not in _DEFAULTS)
 
 
-def _essence(found: Units) -> list[str]:
-    """What of a task is ours: Windows adds elements of its own and forgets our blanks."""
-    task = _task(found)
+def _essence(found: Units) -> list[list[str]]:
+    """What of each task is ours: Windows adds elements of its own and forgets our blanks."""
     ours = ("Actions/Exec/Command", "Actions/Exec/Arguments")
-    return [*_schedule(found), *(_text(task, path) for path in ours), _text(task, "Settings/Enabled") or "true"]
-
-
-def _task(found: Units) -> ElementTree.Element:
-    (content,) = found.values()
-    return _parsed(content)
+    tasks = [(name, content, _parsed(content)) for name, content in sorted(found.items())]
+    return [
+        [
+            *(name, *_schedule({name: content})),
+            *(_text(task, path) for path in ours),
+            _text(task, "Settings/Enabled") or "true",
+        ]
+        for name, content, task in tasks
+    ]

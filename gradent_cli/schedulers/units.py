@@ -8,7 +8,7 @@ from pathlib import Path
 from gradent_cli import files
 from gradent_cli.errors import ConfigError, StateError, UnavailableError
 from gradent_cli.frequency import in_words
-from gradent_cli.schedulers import Job, Units
+from gradent_cli.schedulers import Job, Units, flush_name
 
 
 def refuse_unfit(job: Job, place: str, *, forbidden: str = "", in_program: str = "") -> None:
@@ -78,14 +78,29 @@ def differences(
     """What is wrong with the units themselves, as `Scheduler.drift` says it.
 
     Args:
-        schedule: takes the times out of units, for comparing.
+        schedule: takes the times out of the units of one thing to do, for comparing.
         interpreter: the Python in `found`; None where there is none to be seen.
     """
     if found == wanted:
         return []
     remedy = f"gradent install-cron --scheduler {name}"
-    if schedule(found) != schedule(wanted):
+    found_run, found_flush = _apart(found, job.config)
+    wanted_run, wanted_flush = _apart(wanted, job.config)
+    if schedule(found_run) != schedule(wanted_run):
         return [f"{name} does not run it at '{job.expression}' ({in_words(job.expression)}): {remedy}"]
     if interpreter is not None and not os.access(interpreter, os.X_OK):
         return [f"the Python that {name} starts, {interpreter}, is gone: {remedy}"]
+    if found_flush and not wanted_flush:
+        return [f"{name} sends what quiet hours held, and there are no quiet hours: {remedy}"]
+    if schedule(found_flush) != schedule(wanted_flush):
+        return [f"{name} does not send at '{job.flush}' what quiet hours held: {remedy}"]
     return [f"what {name} has is not what gradent would write: {remedy}"]
+
+
+def _apart(units: Units, config: Path) -> tuple[Units, Units]:
+    """Those of the run, and those of the flush."""
+    flush = flush_name(config)
+    return (
+        {place: content for place, content in units.items() if flush not in place},
+        {place: content for place, content in units.items() if flush in place},
+    )
