@@ -101,7 +101,8 @@ def test_a_thread_gets_its_messages(chat: street.Discord) -> None:
     assert "thread_id" in (lost.hint or "")
     caught = refusal(chat.webhook)
     assert "forum channels must have a thread_name or thread_id" in caught.message
-    assert caught.permanent
+    assert caught.hint == "add ?thread_id=ID to the webhook's address: gradent config set --discord-webhook -"
+    assert [lost.permanent, caught.permanent] == ["channel", "channel"]
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "漢", "🎓"])
@@ -200,7 +201,7 @@ def test_a_webhook_that_is_gone_is_permanent(chat: street.Discord) -> None:
     assert wrong.message == "Discord refused this webhook's token (401)"
     assert [refused["code"] for refused in chat.refused] == [10015, 50027]
     for caught in (gone, wrong):
-        assert caught.permanent
+        assert caught.permanent == "channel"
         assert caught.hint == "make a new one: gradent config set --discord-webhook -"
 
 
@@ -210,44 +211,48 @@ def test_a_webhook_that_is_gone_is_permanent(chat: street.Discord) -> None:
         (
             Answer(400, b'{"code":50035,"message":"Invalid Form Body","errors":{}}'),
             "Discord did not accept the message (400: Invalid Form Body)",
-            True,
+            "message",
             None,
         ),
-        (Answer(400, b"nonsense"), "Discord did not accept the message (400)", True, None),
+        (Answer(400, b"nonsense"), "Discord did not accept the message (400)", None, None),
+        (Answer(400, b'{"message":"no"}'), "Discord did not accept the message (400: no)", None, None),
+        (Answer(401, b""), "Discord refused this webhook's token (401)", "channel", None),
+        (Answer(404, b"<html>"), "Discord does not know this webhook (404)", "channel", None),
+        (Answer(413, b'{"code":40005,"message":"x"}'), "Discord finds the message too large (413)", "message", None),
         (
             Answer(403, b'{"code":50013,"message":"Missing Permissions"}'),
             "Discord does not let gradent write there (403: Missing Permissions)",
-            False,
+            "channel",
             None,
         ),
-        (Answer(403, b"error code: 1010"), "Discord does not let gradent write there (403)", False, None),
-        (Answer(413, b""), "Discord finds the message too large (413)", True, None),
+        (Answer(403, b"error code: 1010"), "Discord does not let gradent write there (403)", None, None),
+        (Answer(413, b""), "Discord finds the message too large (413)", None, None),
         (
             Answer(429, b'{"message":"slow","retry_after":1.25,"global":false}', {"Retry-After": "2"}),
             "Discord wants fewer messages for a while (429)",
-            False,
+            None,
             1.25,
         ),
-        (Answer(429, b"<html>", {"Retry-After": "7"}), "Discord wants fewer messages for a while (429)", False, 7.0),
-        (Answer(429, b"<html>"), "Discord wants fewer messages for a while (429)", False, None),
-        (Answer(429, b'{"retry_after":"soon"}'), "Discord wants fewer messages for a while (429)", False, None),
-        (Answer(429, b'{"retry_after":1e999}'), "Discord wants fewer messages for a while (429)", False, None),
-        (Answer(429, b'{"retry_after":-1}'), "Discord wants fewer messages for a while (429)", False, None),
-        (Answer(500, b""), "Discord did not take the message (500)", False, None),
-        (Answer(302, b"", {"Location": "/"}), "Discord did not take the message (302)", False, None),
-        (Answer(503, b"[" * 60_000), "Discord did not take the message (503)", False, None),
+        (Answer(429, b"<html>", {"Retry-After": "7"}), "Discord wants fewer messages for a while (429)", None, 7.0),
+        (Answer(429, b"<html>"), "Discord wants fewer messages for a while (429)", None, None),
+        (Answer(429, b'{"retry_after":"soon"}'), "Discord wants fewer messages for a while (429)", None, None),
+        (Answer(429, b'{"retry_after":1e999}'), "Discord wants fewer messages for a while (429)", None, None),
+        (Answer(429, b'{"retry_after":-1}'), "Discord wants fewer messages for a while (429)", None, None),
+        (Answer(500, b""), "Discord did not take the message (500)", None, None),
+        (Answer(302, b"", {"Location": "/"}), "Discord did not take the message (302)", None, None),
+        (Answer(503, b"[" * 60_000), "Discord did not take the message (503)", None, None),
         (
             Answer(200, b"<html>Welcome to the hotel</html>"),
             "something that is not Discord answered in its place (is there a sign-in page?)",
-            False,
+            None,
             None,
         ),
     ],
 )
 def test_every_answer_has_its_meaning(
-    server: Server, answer: Answer, sentence: str, permanent: bool, retry_after: float | None
+    server: Server, answer: Answer, sentence: str, permanent: str | None, retry_after: float | None
 ) -> None:
-    """What cannot get better is permanent; how long to wait comes from the JSON, else from the header."""
+    """What cannot get better says so in Discord's own words, 401 and 404 aside; how long to wait, JSON or header."""
     server.answer = answer
     caught = refusal(f"{server.url}/api/webhooks/1/tok")
     assert (caught.message, caught.permanent, caught.retry_after) == (sentence, permanent, retry_after)
@@ -264,7 +269,7 @@ def test_a_burst_gets_through_whole(chat: street.Discord) -> None:
     chat.window = 0.4
     dispatch = Dispatch((Discord(chat.webhook),), str)
     for number in range(8):
-        dispatch.post(replace(MESSAGE, id=str(number), title=f"message {number}"))
+        dispatch.post("discord", replace(MESSAGE, id=str(number), title=f"message {number}"))
     assert {delivery.status for delivery in dispatch.finish(10)} == {"sent"}
     assert [message["embeds"][0]["title"] for message in chat.messages] == [f"message {n}" for n in range(8)]
     assert chat.refused, "the stand-in must have said 429 at least once"

@@ -61,6 +61,7 @@ def test_a_message_is_json_to_the_root(server: Server) -> None:
         "message": "Checking for updates",
         "priority": 4,
         "tags": ["robot", "rocket"],
+        "sequence_id": "0123456789abcdef",
     }
     assert "🤖".encode() in request.body, "escaped characters would use up ntfy's room"
 
@@ -110,42 +111,57 @@ def test_any_text_keeps_ntfys_limits(piece: str, times: int, title: str) -> None
 @pytest.mark.parametrize(
     ("answer", "sentence", "permanent", "retry_after"),
     [
-        (error(400, 40009), "ntfy does not accept this topic's name (40009)", True, None),
-        (error(400, 40010), "ntfy keeps this topic's name for itself (40010)", True, None),
-        (error(400, 40024), "ntfy did not accept the message (40024)", True, None),
-        (error(401, 40101), "ntfy refused the token (40101)", True, None),
-        (error(403, 40301), "ntfy does not let gradent write to this topic (40301)", True, None),
-        (error(404, 40401), "there is no ntfy server at this address (40401)", True, None),
-        (Answer(404, b"<h1>Not Found</h1>"), "there is no ntfy server at this address (404)", True, None),
-        (error(413, 41303), "ntfy finds the message too large (41303)", True, None),
-        (error(429, 42901), "ntfy wants fewer messages for a while (42901)", False, 5.0),
+        (error(400, 40009), "ntfy does not accept this topic's name (40009)", "channel", None),
+        (error(400, 40010), "ntfy keeps this topic's name for itself (40010)", "channel", None),
+        (error(400, 40024), "ntfy did not accept the message (40024)", "message", None),
+        (error(401, 40101), "ntfy refused the token (40101)", "channel", None),
+        (error(403, 40301), "ntfy does not let gradent write to this topic (40301)", "channel", None),
+        (error(404, 40401), "there is no ntfy server at this address (40401)", "channel", None),
+        (error(413, 41303), "ntfy finds the message too large (41303)", "message", None),
+        (error(429, 42901), "ntfy wants fewer messages for a while (42901)", None, 5.0),
         (
             error(429, 42908),
             "this day's messages are used up on the ntfy server until midnight UTC (42908)",
-            False,
+            None,
             3600.0,
         ),
-        (error(429, 42909), "ntfy has seen too many wrong tokens from this address (42909)", False, None),
-        (Answer(429, b"slow down"), "ntfy wants fewer messages for a while (429)", False, None),
-        (error(500, 50001, "internal error"), "ntfy did not take the message: internal error (50001)", False, None),
-        (Answer(502, b"<html>" * 99), "ntfy did not take the message (502)", False, None),
-        (Answer(302, b"", {"Location": "/login"}), "ntfy did not take the message (302)", False, None),
-        (Answer(503, b'{"code":"many","error":7}'), "ntfy did not take the message: 7 (503)", False, None),
+        (error(429, 42909), "ntfy has seen too many wrong tokens from this address (42909)", None, None),
+        (Answer(429, b"slow down"), "ntfy wants fewer messages for a while (429)", None, None),
+        (error(500, 50001, "internal error"), "ntfy did not take the message: internal error (50001)", None, None),
+        (Answer(502, b"<html>" * 99), "ntfy did not take the message (502)", None, None),
+        (Answer(302, b"", {"Location": "/login"}), "ntfy did not take the message (302)", None, None),
+        (Answer(503, b'{"code":"many","error":7}'), "ntfy did not take the message: 7 (503)", None, None),
         (
             Answer(200, b"<html>Welcome to the hotel</html>"),
             "something that is not ntfy answered in its place (is there a sign-in page?)",
-            False,
+            None,
             None,
         ),
-        (Answer(204, b""), "ntfy did not take the message (204)", False, None),
+        (Answer(204, b""), "ntfy did not take the message (204)", None, None),
     ],
 )
 def test_every_answer_has_its_meaning(
-    server: Server, answer: Answer, sentence: str, permanent: bool, retry_after: float | None
+    server: Server, answer: Answer, sentence: str, permanent: str | None, retry_after: float | None
 ) -> None:
-    """ntfy's `code` decides, else the status; what cannot get better is permanent."""
+    """ntfy's `code` decides, else the status: what a later try cannot change, and when one makes sense."""
     caught = refusal(server, answer)
     assert (caught.message, caught.permanent, caught.retry_after) == (sentence, permanent, retry_after)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 413])
+@pytest.mark.parametrize(
+    "body", [b"<h1>No</h1>", b"", b'{"message":"Forbidden"}', b'{"code":403,"error":"no"}', b'{"code":"40101"}', b"[]"]
+)
+def test_only_ntfy_itself_finds_a_message_or_a_topic_wrong(server: Server, status: int, body: bytes) -> None:
+    """A firewall, a proxy, or another device at a home server's address cannot cost a message or the channel."""
+    caught = refusal(server, Answer(status, body))
+    assert caught.permanent is None
+    assert f"({status})" in caught.message
+
+
+def test_a_refused_token_ends_all_tries_whatever_the_words(server: Server) -> None:
+    """401 is final for the channel, also from a proxy that guards the server."""
+    assert refusal(server, Answer(401, b"<h1>No</h1>")).permanent == "channel"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +184,7 @@ def test_a_server_that_is_not_there_is_temporary() -> None:
     with pytest.raises(NotifyError) as caught:
         Ntfy(TOPIC, server=f"http://127.0.0.1:{port}").send(message())
     assert caught.value.message == "ntfy could not be reached: the connection failed: connection refused"
-    assert not caught.value.permanent
+    assert caught.value.permanent is None
 
 
 @pytest.mark.parametrize(
@@ -182,3 +198,11 @@ def test_a_server_that_is_not_there_is_temporary() -> None:
 def test_where_it_goes_can_be_shown(make: Callable[[], Ntfy], where: str) -> None:
     """Server and the beginning of the topic; whoever knows a topic can read it."""
     assert make().where == where
+
+
+def test_a_mended_channel_is_another_one() -> None:
+    """Topic, server and token count, and none of them can be read from it."""
+    ntfys = [Ntfy(TOPIC), Ntfy("other"), Ntfy(TOPIC, server="https://ntfy.lan"), Ntfy(TOPIC, token=TOKEN)]
+    assert len({ntfy.identity for ntfy in ntfys}) == 4
+    assert Ntfy(TOPIC).identity == Ntfy(TOPIC).identity
+    assert all(TOPIC not in ntfy.identity and TOKEN not in ntfy.identity for ntfy in ntfys)

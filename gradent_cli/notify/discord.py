@@ -5,11 +5,11 @@ The longest title, description and footer together stay below the 6000 that an e
 """
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from gradent_cli.errors import NotifyError
-from gradent_cli.notify import json_object, post_json
+from gradent_cli.notify import fingerprint, json_object, post_json
 from gradent_cli.records import Message
 from gradent_cli.text import cut_characters, one_line
 
@@ -24,6 +24,8 @@ _RED = 15158332
 _COLOURS = {"started": 5814783, "tool": 3447003, "completed": 3066993}
 _WEBHOOKS = re.compile(r"/api(?:/v\d+)?/webhooks/")
 _MARKDOWN = re.compile(r"https?://[^\s<]+|[\\`*_~|<>\[\]#]")
+_THREAD, _FORUM = 10003, 220001
+"""Discord's codes for a thread that it does not know, and for a forum channel that is given none."""
 _REASONS = {
     400: "Discord did not accept the message",
     401: "Discord refused this webhook's token",
@@ -31,12 +33,13 @@ _REASONS = {
     404: "Discord does not know this webhook",
     413: "Discord finds the message too large",
     429: "Discord wants fewer messages for a while",
-    10003: "Discord does not know the thread in this webhook's address",
+    _THREAD: "Discord does not know the thread in this webhook's address",
 }
 _REMEDIES = {
     401: "make a new one: gradent config set --discord-webhook -",
     404: "make a new one: gradent config set --discord-webhook -",
-    10003: "set another thread_id: gradent config set --discord-webhook -",
+    _THREAD: "set another thread_id: gradent config set --discord-webhook -",
+    _FORUM: "add ?thread_id=ID to the webhook's address: gradent config set --discord-webhook -",
 }
 
 
@@ -48,6 +51,7 @@ class Discord:
     def __init__(self, webhook: str, *, username: str | None = None) -> None:
         self._username = username or "gradent"
         self._url = address(webhook)
+        self.identity = fingerprint(webhook)
 
     @property
     def where(self) -> str:
@@ -101,15 +105,28 @@ def _plain(text: str) -> str:
 def _refusal(answer: "Answer") -> NotifyError:
     said = json_object(answer.body) or {}
     words = one_line(str(said.get("message", "")), 100) if answer.status in (400, 403) else ""
-    key = 10003 if said.get("code") == 10003 else answer.status
+    key = next((code for code in (_THREAD, _FORUM) if code == said.get("code")), answer.status)
     reason = _REASONS.get(key, "Discord did not take the message")
     wait = said.get("retry_after", answer.headers.get("retry-after")) if answer.status == 429 else None
     return NotifyError(
         f"{reason} ({answer.status}{': ' if words else ''}{words})",
         hint=_REMEDIES.get(key),
-        permanent=answer.status in (400, 401, 404, 413),
+        permanent=_permanent(answer.status, said.get("code")),
         retry_after=_seconds(wait),
     )
+
+
+def _permanent(status: int, code: Any) -> Literal["message", "channel"] | None:
+    """What no later try can change. A firewall or proxy answers 400, 403 and 413, too, but not with Discord's `code`.
+
+    Discord asks to stop for good at 401 and 404, or it shuts out the whole address
+    (https://discord.com/developers/docs/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans).
+    """
+    if status in (401, 404) or code == _FORUM:
+        return "channel"
+    if status not in (400, 403, 413) or not isinstance(code, int):
+        return None
+    return "channel" if status == 403 else "message"
 
 
 def _seconds(value: Any) -> float | None:

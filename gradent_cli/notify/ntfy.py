@@ -4,11 +4,11 @@ Its limits and its errors' `code` are as measured on ntfy 2.11; the codes are li
 """
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from gradent_cli.errors import NotifyError
-from gradent_cli.notify import json_object, post_json
+from gradent_cli.notify import fingerprint, json_object, post_json
 from gradent_cli.records import Message
 from gradent_cli.text import cut_bytes, one_line
 
@@ -40,7 +40,11 @@ _REMEDIES = {
     40010: "choose another one",
 }
 _PAUSES = {42901: 5.0, 42908: 3600.0}
-"""Seconds until another try makes sense, since ntfy names none: a visitor gets one request back every five."""
+"""Seconds until another try makes sense, since ntfy names none: a visitor gets one request back every five.
+
+A day's messages last until midnight UTC, but they are counted for the address that one comes from, and a laptop
+changes that: an hour costs at most 24 requests more.
+"""
 
 
 class Ntfy:
@@ -51,6 +55,7 @@ class Ntfy:
     def __init__(self, topic: str, *, server: str = "https://ntfy.sh", token: str | None = None) -> None:
         self._topic = topic
         self._url = f"{server}/"
+        self.identity = fingerprint(topic, server, token or "")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     @property
@@ -79,6 +84,8 @@ def payload(topic: str, message: Message) -> dict[str, Any]:
         "message": text,
         "priority": message.priority,
         "tags": list(message.tags),
+        # From ntfy 2.16 on, a message that comes twice takes its own place; before, this is ignored.
+        "sequence_id": message.id,
     }
     excess = len(json.dumps(document, ensure_ascii=False).encode()) - BODY_BYTES
     if excess > 0:
@@ -88,10 +95,10 @@ def payload(topic: str, message: Message) -> dict[str, Any]:
 
 def _refusal(answer: "Answer") -> NotifyError:
     said = json_object(answer.body) or {}
-    code = said.get("code")
-    if not isinstance(code, int) or not 10_000 <= code < 60_000:
-        code = answer.status
-    status = code if code < 1000 else code // 100
+    own = said.get("code")
+    own = own if isinstance(own, int) and 10_000 <= own < 60_000 else None
+    code = own or answer.status
+    status = code // 100 if own else code
     reason = _REASONS.get(code) or _REASONS.get(status)
     if reason is None:
         words = one_line(str(said.get("error", "")), 100)
@@ -99,6 +106,18 @@ def _refusal(answer: "Answer") -> NotifyError:
     return NotifyError(
         f"{reason} ({code})",
         hint=_REMEDIES.get(code) or _REMEDIES.get(status),
-        permanent=status in (400, 401, 403, 404, 413),
+        permanent=_permanent(own, answer.status),
         retry_after=_PAUSES.get(code),
     )
+
+
+def _permanent(own: int | None, status: int) -> Literal["message", "channel"] | None:
+    """What no later try can change: by ntfy's own code, and any 401, for whoever asks for a token gets no better one.
+
+    A firewall, a proxy, or whatever has a home server's address in another network answers 400, 403 and 404, too.
+    """
+    if own is None:
+        return "channel" if status == 401 else None
+    if own in (40009, 40010) or own // 100 in (401, 403, 404):
+        return "channel"
+    return "message" if own // 100 in (400, 413) else None

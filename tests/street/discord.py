@@ -8,7 +8,7 @@ resources/message#embed-object-embed-limits, topics/opcodes-and-status-codes. Le
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
@@ -21,19 +21,29 @@ TOKEN = "aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789_-aBcDeFgHiJkLmNoPqRsTuVwXyZ0123"
 MILLISECOND_VERSIONS = (None, "6", "7")
 EMBED_LIMITS = {"title": 256, "description": 4096}
 SUM_OF_EMBEDS = 6000
+FLAGS = 4 | 4096 | 32768
 
 
 @dataclass
 class Discord:
-    """`messages` is what a person in the Discord channel would see; `webhook` is what they copied from the settings."""
+    """`messages` is what a person in the Discord channel would see; `webhook` is what they copied from the settings.
+
+    A webhook may be called `burst` times in `window` seconds, an address may call `global_burst` times a second. Who
+    gets 401, 403 or 404 `patience` times in a row is `banned`: Discord wants that one stops, and shuts out the address.
+    """
 
     server: Server
     threads: frozenset[str] = frozenset()
     burst: int = 5
     window: float = 2.0
+    global_burst: int = 50
+    patience: int = 10
     messages: list[dict[str, Any]] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
+    banned: bool = False
     _times: list[float] = field(default_factory=list)
+    _second: list[float] = field(default_factory=list)
+    _invalid: int = 0
 
     def __post_init__(self) -> None:
         self.server.answer = self._answer
@@ -43,10 +53,31 @@ class Discord:
         return f"{self.server.url}/api/webhooks/{ID}/{TOKEN}"
 
     def _answer(self, request: Request) -> Answer:
-        answer = self._limited(request) or self._executed(request)
+        if self.banned:
+            return Answer(429, b"<html>error code: 1015</html>", {"Content-Type": "text/html", "Retry-After": "600"})
+        answer = self._limited_everywhere(request) or self._limited(request) or self._executed(request)
         if answer.status >= 400:
-            self.refused.append(json.loads(answer.body))
+            body: dict[str, Any] = {}
+            with suppress(ValueError):
+                body = json.loads(answer.body)
+            self.refused.append(body)
+        self._invalid = self._invalid + 1 if answer.status in (401, 403, 404) else 0
+        self.banned = self._invalid >= self.patience
+        answer.headers.setdefault("X-RateLimit-Limit", str(self.burst))
+        answer.headers.setdefault("X-RateLimit-Remaining", str(max(0, self.burst - len(self._times))))
+        answer.headers.setdefault("X-RateLimit-Bucket", "ab12cd34")
         return answer
+
+    def _limited_everywhere(self, request: Request) -> Answer | None:
+        now = monotonic()
+        self._second = [time for time in self._second if time > now - 1]
+        if len(self._second) < self.global_burst:
+            self._second.append(now)
+            return None
+        wait = (self._second[0] + 1 - now) * _unit(request)
+        headers = {"Retry-After": str(int(wait) + 1), "X-RateLimit-Global": "true", "X-RateLimit-Scope": "global"}
+        body = {"message": "You are being rate limited.", "retry_after": wait, "global": True}
+        return _json(429, body, headers)
 
     def _limited(self, request: Request) -> Answer | None:
         now = monotonic()
@@ -55,8 +86,7 @@ class Discord:
             self._times.append(now)
             return None
         wait = self._times[0] + self.window - now
-        version = re.match(r"/api(?:/v(\d+))?/", request.path)
-        unit = 1000 if version and version[1] in MILLISECOND_VERSIONS else 1
+        unit = _unit(request)
         headers = {
             "Retry-After": str(int(wait * unit) + 1),
             "X-RateLimit-Limit": str(self.burst),
@@ -109,7 +139,15 @@ class Discord:
 @contextmanager
 def discord() -> Iterator[Discord]:
     with serving() as server:
-        yield Discord(server)
+        running = Discord(server)
+        yield running
+        assert not running.banned, "Discord has banned this address: it was asked again and again what it had refused"
+
+
+def _unit(request: Request) -> int:
+    """How many of the units in which a pause is told make a second."""
+    version = re.match(r"/api(?:/v(\d+))?/", request.path)
+    return 1000 if version and version[1] in MILLISECOND_VERSIONS else 1
 
 
 def _json(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Answer:
@@ -132,9 +170,17 @@ def _problems(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for word in ("discord", "clyde"):
             if word in str(username).lower():
                 yield "username", f'Username cannot contain "{word}"'
+    yield from _too_long("avatar_url", message.get("avatar_url"), 2048)
+    yield from _too_long("thread_name", message.get("thread_name"), 100)
+    if len(message.get("applied_tags", [])) > 5:
+        yield "applied_tags", "Must be 5 or fewer in length."
+    if message.get("flags", 0) & ~FLAGS:
+        yield "flags", "Flags may only be SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS or IS_COMPONENTS_V2"
     mentions = message.get("allowed_mentions", {})
     if not isinstance(mentions, dict) or not set(mentions.get("parse", [])) <= {"users", "roles", "everyone"}:
         yield "allowed_mentions", "Value must be one of ('users', 'roles', 'everyone')"
+    elif any(len(mentions.get(kind, [])) > 100 for kind in ("users", "roles")):
+        yield "allowed_mentions", "Must be 100 or fewer in length."
     embeds = message.get("embeds", [])
     if not isinstance(embeds, list) or len(embeds) > 10:
         yield "embeds", "Must be 10 or fewer in length."
@@ -148,6 +194,7 @@ def _problems(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _embed_problems(where: str, embed: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for key, limit in EMBED_LIMITS.items():
         yield from _too_long(f"{where}.{key}", embed.get(key), limit)
+    yield from _too_long(f"{where}.url", embed.get("url"), 2048)
     yield from _too_long(f"{where}.footer.text", embed.get("footer", {}).get("text"), 2048)
     yield from _too_long(f"{where}.author.name", embed.get("author", {}).get("name"), 256)
     colour = embed.get("color", 0)
