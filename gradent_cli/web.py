@@ -40,6 +40,7 @@ def request(
     url: str,
     *,
     json: Any = None,
+    content: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     seconds: float = 10.0,
     limit: int = 65_536,
@@ -49,7 +50,7 @@ def request(
 
     The time counts for everything, name look-up and dripping servers included: httpx's own limits are per read and
     do not bound the look-up, so the request works in a thread that is left behind when it overruns. `json` is sent
-    as raw UTF-8, not escaped.
+    as raw UTF-8, not escaped; `content` as it is, instead of it.
 
     Raises:
         WebError: no connection, no answer in time, a broken answer, or a URL that cannot be one.
@@ -59,7 +60,7 @@ def request(
 
     def work() -> None:
         try:
-            outcome.append(_attempt(method, url, json, headers, deadline, limit, follow=follow_redirects))
+            outcome.append(_attempt(method, url, json, content, headers, deadline, limit, follow=follow_redirects))
         except BaseException as error:  # noqa: BLE001  raised below, in the thread that asked
             outcome.append(error)
 
@@ -77,6 +78,7 @@ def _attempt(
     method: str,
     url: str,
     json: Any,
+    content: bytes | None,
     headers: Mapping[str, str] | None,
     deadline: float,
     limit: int,
@@ -90,7 +92,13 @@ def _attempt(
     # No cause is chained: httpx's texts quote addresses and headers, and a traceback may end up in the log.
     try:
         with client.stream(
-            method, url, json=json, headers=headers, timeout=timeout, follow_redirects=follow
+            method,
+            url,
+            json=json,
+            content=content,
+            headers=headers,
+            timeout=timeout,
+            follow_redirects=follow,
         ) as response:
             body = _read(response, deadline, limit)
             return Answer(

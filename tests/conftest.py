@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from gradent_cli import web
 from tests.street.crontab import Crontab
 from tests.street.server import Server, serving
 
@@ -26,6 +27,14 @@ def signals_as_usual() -> None:
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def connections() -> Iterator[None]:
+    """What the one HTTP client keeps open is closed at the end, or Python complains of each socket at its exit."""
+    yield
+    if "httpx" in sys.modules:
+        web._make_client().close()
 
 
 @pytest.fixture(autouse=True)
