@@ -24,11 +24,13 @@ class Interrupted(BaseException):
 class Interrupts:
     """While entered, SIGINT, SIGTERM and SIGHUP raise `Interrupted` in the main thread, SIGALRM AgentTimeoutError.
 
-    Inside `shield()` they wait: a process that was just started, or is just being ended, is never lost sight of.
+    Inside `shield()` they wait: a process that was just started, or is just being ended, is never lost sight of. They
+    also wait from the moment in which one was raised until the end of the next shield, so that the way there is safe.
     """
 
     def __init__(self) -> None:
         self._shields = 0
+        self._struck = False
         self._waiting: int | None = None
         self._limit = timedelta(0)
 
@@ -49,6 +51,7 @@ class Interrupts:
     def shield(self) -> Iterator[None]:
         """What arrives during the block is raised at its end."""
         self._shields += 1
+        self._struck = False
         try:
             yield
         finally:
@@ -74,12 +77,13 @@ class Interrupts:
                 self._waiting = None  # it was over in time, but for the shield
 
     def _arrive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  signal's signature
-        if not self._shields:
+        if not self._shields and not self._struck:
             self._raise(number)
         if self._waiting in (None, signal.SIGALRM):
             self._waiting = number
 
     def _raise(self, number: int) -> None:
+        self._struck = True
         if number == signal.SIGALRM:
             raise AgentTimeoutError(f"ran out of time after {spell(self._limit)}")
         raise Interrupted(number)

@@ -28,7 +28,8 @@ class Log:
     def write(self, run_id: str, text: str) -> None:
         """Append `text`; each of its lines gets the time and the run's id in front."""
         stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        lines = clean(self._redact(text)).splitlines() or [""]
+        # Cleaned first: an escape in the middle of a secret would hide it from whoever looks for it.
+        lines = self._redact(clean(text)).splitlines() or [""]
         content = "".join(f"{stamp} {run_id} {line}\n" for line in lines).encode()
         try:
             self._make_room(len(content))

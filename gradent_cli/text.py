@@ -1,21 +1,26 @@
 """Text from outside (feeds, agents, servers) made harmless, and cut in the units that services count."""
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
-# Control sequences, control strings (never over a line's end), and two-character escapes: ECMA-48, 5.4, 5.6 and 5.3.
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-# Bidirectional controls can make a line read as something else (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
-_BIDI = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+# Control sequences, control strings (never over a line's end), and two-character escapes: ECMA-48, 5.4, 5.6 and 5.3;
+# the first two also by their one-character beginnings of 5.2.
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]"
+)
+# Controls but newline and tab, halves of pairs, and bidirectional controls, which make a line read as something else
+# (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
+_HARMFUL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 CUT = "… (cut)"
 
 
 def clean(text: str) -> str:
     """`text` without terminal escapes, control and bidirectional characters; newlines and tabs stay."""
-    text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n").translate(_BIDI)
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+    text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    return _HARMFUL.sub("", text)
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -1,5 +1,6 @@
 import json
 import os
+import random
 import signal
 import stat
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from gradent_cli.agents import RunContext, ToolCallTracker
-from gradent_cli.agents.command import TAIL_BYTES, CommandAgent
+from gradent_cli.agents.command import LOG_BYTES, TAIL_BYTES, CommandAgent
 from gradent_cli.errors import AgentError, AgentTimeoutError
 from gradent_cli.interrupts import Interrupts
+from tests.street import unruly
 from tests.street.clock import NOW, Clock
 
 
@@ -35,6 +37,13 @@ class Stage:
     def __init__(self):
         self.calls = []
         self.lines = []
+        self.kept = []
+        self.up = lambda: None
+
+    def log(self, text):
+        self.lines += text.splitlines()
+        if "agent: up" in text.splitlines():
+            self.up()
 
     def run(self, argv, *, shield=None, **changes):
         options = {
@@ -46,7 +55,8 @@ class Stage:
             started_at=NOW,
             tools=ToolCallTracker(Clock(), self.calls.append),
             previous=None,
-            log=self.lines.append,
+            log=self.log,
+            keep_output=self.kept.append,
             **({"shield": shield} if shield else {}),
         )
         return agent.run(context)
@@ -127,8 +137,114 @@ def test_output_is_bounded_and_harmless(stage, program):
     report = stage.run(program('sys.stdout.write("x" * 3_000_000 + "\\n\\x1b[31mlast\\x1b[0m\\n")'))
     assert len(report.output_tail) < TAIL_BYTES + 100
     assert report.output_tail.startswith("[2,934,4")
+    assert report.output_tail.endswith("x\nlast\n")
     assert report.summary == "last"
     assert all("\x1b" not in line for line in stage.lines)
+
+
+def cut_and_kept(report):
+    """How many bytes are said to be cut, and the rest."""
+    note, kept = report.output_tail.split("\n", 1)
+    return int(note.removeprefix("[").split()[0].replace(",", "")), kept
+
+
+@pytest.mark.parametrize(
+    "text", ["é" * 100_000, "x" + "漢" * 80_000, "xy🎓" + "🎓" * 40_000], ids=["two", "three", "four"]
+)
+def test_a_cut_begins_with_a_whole_character(stage, program, tmp_path, text):
+    """No half of one at the beginning, the end complete, and what is cut and kept is together what was written."""
+    (tmp_path / "text").write_text(text + "END", encoding="utf-8")
+    cut, kept = cut_and_kept(stage.run(["cat", str(tmp_path / "text")]))
+    assert "\ufffd" not in kept
+    assert kept.endswith("END")
+    assert TAIL_BYTES - 3 <= len(kept.encode()) <= TAIL_BYTES
+    assert cut + len(kept.encode()) == len(text.encode()) + 3
+
+
+def test_a_cut_begins_with_a_whole_line(stage, program):
+    """Half a line could be half a secret, which nothing would recognise any more."""
+    code = "for n in range(9000): print(f'{n:04} token tk_secret')"
+    cut, kept = cut_and_kept(stage.run(program(code)))
+    assert all(line.endswith(" token tk_secret") and len(line) == 20 for line in kept.splitlines())
+    assert TAIL_BYTES - 21 <= len(kept) <= TAIL_BYTES
+    assert cut + len(kept) == 9000 * 21
+
+
+def test_what_fits_is_kept_whole(stage, program):
+    """Exactly 64 KiB: nothing is cut, and nothing is said of it; a byte more, and it is."""
+    whole = "x" * TAIL_BYTES
+    assert stage.run(program(f"os.write(1, b'x' * {TAIL_BYTES})")).output_tail == whole
+    pieces, rest = divmod(TAIL_BYTES + 1, 11)
+    code = f"for _ in range({pieces}): os.write(1, b'x' * 11)\nos.write(2, b'x' * {rest})"
+    assert stage.run(program(code)).output_tail == "[1 bytes before this are cut]\n" + whole
+
+
+def test_the_log_gets_the_beginning_of_much_output(stage, program):
+    """Other runs' lines are not washed away; how much is left out is told to the byte, events are not counted."""
+    stage.run(program("""
+for n in range(9000):
+    print(f"line {n:04}")
+    if n % 100 == 0: print('{"type":"tool.completed","tool":"t"}')
+"""))  # fmt: skip
+    *lines, note = stage.lines
+    assert lines == [f"agent: line {n:04}" for n in range(len(lines))]
+    assert LOG_BYTES - 20 <= 10 * len(lines) <= LOG_BYTES
+    assert note == f"agent: [{90_000 - 10 * len(lines):,} bytes more; their end is in gradent history run-1]"
+    assert len([call for call in stage.calls if call.status == "completed"]) == 90
+
+
+def test_no_event_is_lost_among_thousands(stage, program):
+    """Fast, in pieces that end anywhere, between plain lines and with noise on standard error: all arrive, in order."""
+    report = stage.run(program("""
+import threading
+noise = threading.Thread(target=lambda: [os.write(2, b"noise " * 20 + b"\\n") for _ in range(5000)])
+noise.start()
+lines = []
+for n in range(5000):
+    event = {"type": "tool.completed", "tool": "t", "id": str(n), "result": "x" * (n % 700)}
+    lines += [f"plain {n} {{", "  " * (n % 2) + json.dumps(event)]
+    if n % 3 == 0: lines.append('  {"type": 1, "half": ')
+text = "\\n".join(lines).encode() + b"\\n"
+at = 0
+while at < len(text):
+    at += os.write(1, text[at:at + 1 + at * 7 % 9001])
+noise.join()
+print(json.dumps({"type": "run.completed", "summary": "all"}), end="")
+"""))  # fmt: skip
+    ends = [call for call in stage.calls if call.status == "completed"]
+    assert [(call.id, len(call.result)) for call in ends] == [(str(n), n % 700) for n in range(5000)]
+    assert report.summary == "all"
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [(b"caf\xe9", "caf\ufffd"), (b"a\tb", "a b"), (b"\x1b[31mred", "red"), (b"nu\x00l", "nul"),
+     (rb"\ud800half", "half")],
+)  # fmt: skip
+def test_an_event_with_bad_bytes_is_an_event(stage, tmp_path, title, shown):
+    """Shell scripts put JSON together by echo: a Latin-1 letter, a tab or an escape in it is no reason to lose it."""
+    (tmp_path / "said").write_bytes(b'{"type":"tool.completed","tool":"t","title":"' + title + b'"}\n')
+    stage.run(["cat", str(tmp_path / "said")])
+    assert [call.title for call in stage.calls if call.status == "completed"] == [shown]
+
+
+@pytest.mark.parametrize("length", [1_000_000, 1_048_500, 2_000_000])
+def test_a_long_event_is_taken_up_to_a_mebibyte(stage, program, length):
+    """A tool's result may be large; what is larger is log text, and the next line is read as ever."""
+    stage.run(program(f"""
+print(json.dumps({{"type": "tool.completed", "tool": "long", "x": "y" * {length}}}))
+print(json.dumps({{"type": "tool.completed", "tool": "next"}}))
+"""))  # fmt: skip
+    tools = [call.tool for call in stage.calls if call.status == "completed"]
+    assert tools == (["long", "next"] if length < 1_048_576 else ["next"])
+
+
+def test_the_last_words_explain_a_failure(stage, program):
+    """Also in pieces, after blank and coloured empty lines, and of a line written over and over the last state."""
+    code = r"os.write(2, b'bro'); time.sleep(0.05); os.write(2, b'ken pipe\n\n\x1b[0m\n'); sys.exit(3)"
+    assert stage.run(program(code)).error == "the program exited with 3: broken pipe"
+    report = stage.run(program(r"os.write(1, b'10%\r50%\r100% done\n')"))
+    assert report.summary == "100% done"
 
 
 def test_arguments_are_filled_and_never_seen_by_a_shell(stage, program, tmp_path):
@@ -171,25 +287,151 @@ def test_a_program_that_cannot_start_is_a_sentence(stage, tmp_path):
         stage.run([str(script)])
 
 
-STUBBORN = """
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c",
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"],
-    stdout=subprocess.PIPE)
-child.stdout.readline()
-print(f"pids {os.getpid()} {child.pid}", flush=True)
-time.sleep(60)
-"""
+LEFT_BEHIND = [kind for kind in unruly.KINDS if kind != "chatty"]
 
 
-def test_out_of_time_nothing_of_the_group_is_left(stage, program):
-    """A program and its child that both ignore TERM are gone after the grace."""
+@pytest.fixture
+def marked(tmp_path):
+    """The environment of programs that `unruly.left` finds; none of them outlives the test."""
+    yield {**os.environ, unruly.MARK: str(tmp_path)}
+    for pid in unruly.left(tmp_path):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("kind", unruly.KINDS)
+def test_after_a_good_run_nobody_is_left(stage, marked, tmp_path, kind):
+    """The run ends with its program, though others hold its pipes and talk; what it left behind is ended."""
+    argv = unruly.program(kind, then="""print('{"type":"run.completed","summary":"well"}', flush=True)""")
+    if kind == "chatty":
+        argv = unruly.program(then="""print('{"type":"run.completed","summary":"well"}', flush=True); child(chatty)""")
     began = time.monotonic()
-    with Interrupts() as interrupts, pytest.raises(AgentTimeoutError), interrupts.time_limit(timedelta(seconds=0.5)):
-        stage.run(program(STUBBORN), shield=interrupts.shield, grace=timedelta(seconds=0.2))
-    assert time.monotonic() - began < 5
-    pids = next(line for line in stage.lines if "pids" in line).split()[-2:]
-    assert all(gone(int(pid)) for pid in pids)
+    report = stage.run(argv, environ=marked, grace=timedelta(seconds=0.1))
+    assert (report.summary, report.error) == ("well", None)
+    assert unruly.left(tmp_path) == []
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("kind", unruly.KINDS)
+def test_out_of_time_nobody_is_left(stage, marked, tmp_path, kind):
+    """Who ignores TERM, who left the group, both, one who talks on, and one who forks for ever: all gone."""
+    argv = unruly.program(kind, then="ignoring(); time.sleep(60)")
+    stage.up = lambda: signal.setitimer(signal.ITIMER_REAL, 0.05)
+    with Interrupts() as interrupts, pytest.raises(AgentTimeoutError), interrupts.time_limit(timedelta(seconds=20)):
+        stage.run(argv, environ=marked, shield=interrupts.shield, grace=timedelta(seconds=0.1))
+    assert unruly.left(tmp_path) == []
+    assert len(stage.kept) == 1
+    assert ("still here" if kind == "chatty" else "up\n") in stage.kept[0]
+
+
+@pytest.mark.parametrize("kind", LEFT_BEHIND)
+def test_after_silence_nobody_is_left(stage, marked, tmp_path, kind):
+    """The same for `idle_timeout`; what the program said until then is kept."""
+    argv = unruly.program(kind, then="ignoring(); time.sleep(60)")
+    with pytest.raises(AgentTimeoutError, match="said nothing for"):
+        stage.run(argv, environ=marked, idle_timeout=timedelta(seconds=0.4), grace=timedelta(seconds=0.1))
+    assert unruly.left(tmp_path) == []
+    assert stage.kept == ["up\n"]
+
+
+def test_ending_what_is_left_behind_does_not_make_a_good_run_late(stage, marked, tmp_path):
+    """The program was done in time; only the grace for its stubborn child was not."""
+    stage.up = lambda: signal.setitimer(signal.ITIMER_REAL, 0.5)
+    with Interrupts() as interrupts, interrupts.time_limit(timedelta(seconds=20)):
+        report = stage.run(
+            unruly.program("stubborn"), environ=marked, shield=interrupts.shield, grace=timedelta(seconds=0.8)
+        )
+    assert report.error is None
+    assert unruly.left(tmp_path) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_signals_while_it_is_ended_leave_nobody(config, marked, tmp_path, seed):
+    """Ctrl-C again and again, TERM and HUP at any moment of the ending: 130, 143 or 129, on record, nobody left."""
+    lot = random.Random(seed)
+    argv = unruly.program("both", then="ignoring(); time.sleep(60)")
+    config.write_text(f'[agent]\nkind = "command"\ngrace = "1s"\ncommand = {json.dumps(argv)}\n')
+    command = [sys.executable, "-P", "-m", "gradent_cli"]
+    process = subprocess.Popen([*command, "run", "--quiet"], env=marked, stderr=subprocess.PIPE, start_new_session=True)
+    for _ in range(500):
+        if len(unruly.left(tmp_path)) >= 4:  # gradent has the mark, too
+            break
+        time.sleep(0.02)
+    for _ in range(lot.randrange(1, 8)):
+        process.send_signal(lot.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
+        time.sleep(lot.random() * 0.03)
+    process.communicate(timeout=20)
+    assert process.returncode in (129, 130, 143)
+    assert unruly.left(tmp_path) == []
+    done = subprocess.run([*command, "history", "last", "--json"], env=marked, capture_output=True, check=True)
+    assert json.loads(done.stdout)["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("closing", ["os.close(1)", "os.close(1); os.close(2)"])
+def test_a_program_that_closes_its_output_may_work_on(stage, program, closing):
+    """It ends when it ends; that it can say nothing any more is silence as any other."""
+    began = time.monotonic()
+    report = stage.run(program(f"print('so far', flush=True); {closing}; time.sleep(0.3); os._exit(4)"))
+    assert report.error == "the program exited with 4: so far"
+    assert 0.3 <= time.monotonic() - began < 2
+    with pytest.raises(AgentTimeoutError, match="said nothing for"):
+        stage.run(program(f"{closing}; time.sleep(60)"), idle_timeout=timedelta(seconds=0.3))
+
+
+def test_all_that_was_written_before_the_end_is_read(stage, program):
+    """A megabyte in the last moment, and a child that holds the pipe and talks on: no event of the program is lost."""
+    code = """
+if not os.fork():
+    while True: os.write(1, b"and on\\n"); time.sleep(0.001)
+for n in range(3000):
+    os.write(1, b'{"type":"tool.completed","tool":"t","result":"' + b"x" * 300 + b'"}\\n')
+os._exit(0)
+"""
+    stage.run(program(code), grace=timedelta(seconds=0.1))
+    assert len([call for call in stage.calls if call.status == "completed"]) == 3000
+
+
+FLOODS = {
+    "many lines": "yes 'the quick brown fox jumps over the lazy dog, {x} and again' | head -c 100000000",
+    "one endless line": "head -c 100000000 /dev/zero | tr '\\0' x",
+    "one endless object": "printf '{\"type\":\"'; head -c 100000000 /dev/zero | tr '\\0' x",
+    "on standard error": "yes 'the quick brown fox jumps over the lazy dog' | head -c 100000000 >&2",
+    "on both": "yes 'on the one hand' | head -c 50000000 & yes 'on the other' | head -c 50000000 >&2; wait",
+    "binary junk": "head -c 100000000 /dev/urandom",
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_hundred_megabytes_cost_next_to_nothing(tmp_path, flood):
+    """Less than 4 MB of memory and a second of processor time over a program that says one word, whatever it is."""
+    measure = """
+import os, resource, sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from gradent_cli.agents import RunContext, ToolCallTracker
+from gradent_cli.agents.command import CommandAgent
+from gradent_cli.logs import Log
+
+log = Log(Path(sys.argv[1]), lambda text: text)
+now = lambda: datetime.now(UTC)
+def run(script):
+    context = RunContext(run_id="r", started_at=now(), tools=ToolCallTracker(now, lambda call: None), previous=None,
+                         log=lambda text: log.write("r", text))
+    CommandAgent(argv=["sh", "-c", script], prompt="", cwd=None, environ=dict(os.environ), idle_timeout=None,
+                 grace=timedelta(seconds=1)).run(context)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_maxrss, used.ru_utime + used.ru_stime
+before = run("echo word; echo word >&2")
+after = run(sys.argv[2])
+print(after[0] - before[0], after[1] - before[1])
+"""
+    log = tmp_path / "gradent.log"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", measure, str(log), FLOODS[flood]], capture_output=True, text=True, check=True
+    )
+    kibibytes, seconds = map(float, done.stdout.split())
+    assert kibibytes < 4000
+    assert seconds < 1
+    assert log.stat().st_size < 500_000
 
 
 def test_term_is_enough_for_those_who_listen(stage, program):

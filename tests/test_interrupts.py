@@ -56,6 +56,33 @@ def test_a_request_to_stop_outweighs_the_time_limit():
         send(signal.SIGALRM)
 
 
+def test_after_one_was_raised_the_way_to_the_next_shield_is_safe():
+    """A second Ctrl-C on the way to the block that tidies up does not skip it; it is raised at that block's end."""
+    reached = []
+
+    def work():
+        try:
+            send(signal.SIGTERM)
+            time.sleep(5)
+        finally:
+            send(signal.SIGINT)
+            reached.append("the shield")
+            with interrupts.shield():
+                send(signal.SIGALRM)
+                reached.append("the end of it")
+
+    with Interrupts() as interrupts:
+        with pytest.raises(Interrupted) as second:
+            work()
+        with interrupts.shield():
+            pass
+        with pytest.raises(Interrupted) as third:
+            send(signal.SIGTERM)
+            time.sleep(5)
+    assert reached == ["the shield", "the end of it"]
+    assert (second.value.exit_code, third.value.exit_code) == (130, 143)
+
+
 def test_what_is_ignored_stays_ignored():
     """`nohup`, and a shell's background job, mean it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

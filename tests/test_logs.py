@@ -22,6 +22,13 @@ def test_secrets_and_escapes_stay_out(tmp_path):
     assert text.endswith("token *** red\n")
 
 
+def test_an_escape_does_not_hide_a_secret(tmp_path):
+    """What a reader would see as the secret is taken out, whatever stands between its letters."""
+    log = Log(tmp_path / "gradent.log", Redactor(["tk_planted"]))
+    log.write("run-1", "token tk_\x1b[0mplan\x00ted")
+    assert (tmp_path / "gradent.log").read_text().endswith("token ***\n")
+
+
 def test_a_full_log_moves_aside_once(tmp_path):
     """At most two files, each within the limit."""
     log = Log(tmp_path / "gradent.log", Redactor([]), max_bytes=500)

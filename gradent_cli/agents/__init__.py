@@ -116,7 +116,8 @@ class ToolCallTracker:
 class RunContext:
     """What a run hands to its agent.
 
-    `previous` is the newest run that ended before, None on the first; `log` takes text for the run's log.
+    `previous` is the newest run that ended before, None on the first; `log` takes text for the run's log, `keep_output`
+    the end of what an agent wrote that was ended before it could report.
     The end of its time, and a request to stop, come as exceptions at any moment but inside `shield()`, which is
     for starting and ending what must not be lost sight of.
     """
@@ -127,6 +128,7 @@ class RunContext:
     previous: Run | None
     log: Callable[[str], None]
     shield: Callable[[], AbstractContextManager[None]] = nullcontext
+    keep_output: Callable[[str], None] = lambda _: None
 
 
 class Agent(Protocol):

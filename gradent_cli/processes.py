@@ -1,0 +1,292 @@
+"""What a program starts, and what that starts in turn, ended to the last one; also after a crash of gradent itself.
+
+A process group holds only those who stay in it, and a daemon leaves it by setsid(2). On Linux orphans are therefore
+adopted (https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html): whatever the program starts stays a
+descendant of this process, and when this process has no child any more, nobody is left. Elsewhere only the group can be
+found, and who still hangs together by parents when the end begins.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from time import mktime, monotonic, sleep, strptime
+
+KILL_SECONDS = 5.0
+"""How long KILL is repeated. Who outlives it waits for a disk that does not answer, or runs as another user."""
+_LOOKS, _SEARCH_SECONDS = 10, 1.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process as it was a moment ago. `started` tells it from a later one with the same number."""
+
+    pid: int
+    parent: int
+    group: int
+    started: int
+    dead: bool
+
+
+@contextmanager
+def adopting() -> Iterator[bool]:
+    """While entered, orphans among the descendants become children of this process; False where that cannot be."""
+    adopts = _adopt(on=True)
+    try:
+        yield adopts
+    finally:
+        if adopts:
+            _adopt(on=False)
+
+
+class Tree:
+    """A program that was just started in a session of its own, and everything that comes from it.
+
+    Args:
+        leader: the program; nobody else waits for it.
+        adopts: what `adopting` said.
+    """
+
+    def __init__(self, leader: subprocess.Popen[bytes], *, adopts: bool) -> None:
+        self.leader = leader
+        self._adopts = adopts
+        born = _read_stat(leader.pid)
+        self._since = born.started if born is not None else 0
+        self._known: dict[int, int] = {}
+        self._done = False
+
+    def over(self) -> bool:
+        """Whether the program itself has ended. Buries adopted dead: a long run must not fill the process table."""
+        ended = self.leader.poll() is not None
+        if self._adopts:
+            self._bury()
+        return ended
+
+    def end(self, grace: timedelta) -> list[Process]:
+        """TERM to all, after `grace` KILL to those who are left, over and over. Returns those who cannot be ended.
+
+        Asked again, it does nothing any more.
+        """
+        left = [] if self._done else _end(self._living, _signal_groups, grace)
+        self._done = True
+        return left
+
+    def _living(self) -> list[Process]:
+        """Empty when nobody is left, which the kernel says where orphans are adopted.
+
+        A fork while the table is read can be missed, again and again: that nobody is in it means nothing then. Only
+        where another part of this process has a child, too, the table's word is taken, when it says so often enough.
+        """
+        looks, until = 0, monotonic() + _SEARCH_SECONDS
+        while True:
+            looks += 1
+            ended = self.leader.poll() is not None
+            if self._adopts and not self._bury() and ended:
+                return []
+            table = _table()
+            if found := self._found(table):
+                return found
+            if not self._adopts or monotonic() > until or (looks >= _LOOKS and self._others(table)):
+                return []
+
+    def _ours(self, process: Process) -> bool:
+        # Nobody gets from the leader's session into our group: a child in there belongs to another part of us.
+        return process.group != os.getpgrp() and process.started >= self._since
+
+    def _others(self, table: Mapping[int, Process]) -> bool:
+        me = os.getpid()
+        return any(p.parent == me and not self._ours(p) for p in table.values())
+
+    def _found(self, table: Mapping[int, Process]) -> list[Process]:
+        me, group = os.getpid(), self.leader.pid
+        if not table and _lives(group):  # neither /proc nor ps: the group is all there is
+            return [Process(group, me, group, 0, dead=False)]
+        roots = [p for p in table.values() if p.parent == me and self._ours(p)]
+        if not self._adopts:
+            roots += [p for p in table.values() if p.group == group]
+            roots += _still(self._known, table)
+        found = [p for p in _with_descendants(roots, table) if not p.dead]
+        self._known = {p.pid: p.started for p in found}
+        return found
+
+    def _bury(self) -> bool:
+        """Wait for the adopted who are dead. False when this process has no child at all."""
+        while True:
+            try:
+                dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return False
+            if dead is None or dead.si_pid == self.leader.pid or os.getpgid(dead.si_pid) == os.getpgrp():
+                return True
+            os.waitpid(dead.si_pid, 0)
+
+
+def end_run(run_id: str, grace: timedelta) -> int:
+    """End what the run of a gradent that was killed has left: TERM, `grace`, KILL. Returns how many were ended.
+
+    Those are meant who have exactly this `GRADENT_RUN_ID` in the environment that they were started with, as every
+    process of a command agent has, and their descendants; but not this process and those that it comes from. 0 where
+    nobody's environment can be looked at, which is everywhere but on Linux.
+    """
+    if not Path("/proc/self/environ").exists():
+        return 0
+    marked = f"\0GRADENT_RUN_ID={run_id}\0".encode()
+    table = _table()
+    spared: set[int] = set()
+    pid = os.getpid()
+    while pid in table and pid not in spared:
+        spared.add(pid)
+        pid = table[pid].parent
+    known: dict[int, int] = {}
+
+    def living() -> list[Process]:
+        for _ in range(_LOOKS if known else 1):  # again, as in Tree; where nobody ever was, one look is enough
+            if found := look():
+                return found
+        return []
+
+    def look() -> list[Process]:
+        table = _table()
+        roots = [p for p in table.values() if p.pid not in spared and marked in _environment(p.pid)]
+        family = _with_descendants([*roots, *_still(known, table)], table)
+        found = [p for p in family if not p.dead and p.pid not in spared]
+        known.update({p.pid: p.started for p in found})
+        return found
+
+    left = _end(living, _signal_each, grace)
+    return len(known) - len(left)
+
+
+def _end(
+    living: Callable[[], list[Process]],
+    send: Callable[[Iterable[Process], signal.Signals], None],
+    grace: timedelta,
+) -> list[Process]:
+    found = living()
+    send(found, signal.SIGTERM)
+    send(found, signal.SIGCONT)  # who was stopped is to hear of it
+    deadline, pause = monotonic() + grace.total_seconds(), _SHORTEST_PAUSE
+    while found and (left := deadline - monotonic()) > 0:
+        sleep(min(pause, left))
+        pause = min(2 * pause, _LONGEST_PAUSE)
+        found = living()
+    deadline = monotonic() + KILL_SECONDS
+    while found and monotonic() < deadline:
+        send(found, signal.SIGKILL)
+        sleep(_SHORTEST_PAUSE)
+        found = living()
+    return found
+
+
+def _signal_groups(found: Iterable[Process], number: signal.Signals) -> None:
+    """By their groups, which are theirs alone: who forks in this moment does not get away (kernel/signal.c)."""
+    for group in {p.group for p in found}:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number)
+
+
+def _signal_each(found: Iterable[Process], number: signal.Signals) -> None:
+    for process in found:
+        now = _read_stat(process.pid)
+        if now is not None and now.started == process.started:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process.pid, number)
+
+
+def _with_descendants(roots: Iterable[Process], table: Mapping[int, Process]) -> list[Process]:
+    children: dict[int, list[Process]] = {}
+    for process in table.values():
+        children.setdefault(process.parent, []).append(process)
+    found: dict[int, Process] = {}
+    waiting = list(roots)
+    while waiting:
+        process = waiting.pop()
+        if process.pid not in found:
+            found[process.pid] = process
+            waiting += children.get(process.pid, ())
+    return list(found.values())
+
+
+def _still(known: Mapping[int, int], table: Mapping[int, Process]) -> list[Process]:
+    return [p for pid, started in known.items() if (p := table.get(pid)) is not None and p.started == started]
+
+
+def _lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _table() -> dict[int, Process]:
+    """All processes, by their numbers."""
+    try:
+        pids = [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdecimal()]
+    except OSError:
+        pids = []
+    found = [process for pid in pids if (process := _read_stat(pid)) is not None]
+    return {process.pid: process for process in found or _ask_ps()}
+
+
+def _read_stat(pid: int) -> Process | None:
+    """From /proc/PID/stat (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html); None when it is gone."""
+    raw = _read(f"/proc/{pid}/stat")
+    if not raw:
+        return None
+    # The name before may hold any byte, parentheses and newlines too; field 3 is the first one after it.
+    fields = raw[raw.rindex(b")") + 2 :].split()
+    state, threads = fields[0], int(fields[17])
+    # A leader whose other threads go on looks like a zombie.
+    dead = state in (b"Z", b"X", b"x") and threads <= 1
+    return Process(pid, int(fields[1]), int(fields[2]), int(fields[19]), dead)
+
+
+def _environment(pid: int) -> bytes:
+    """What it was started with, between two zero bytes; empty when that may not be read."""
+    return b"\0" + _read(f"/proc/{pid}/environ")
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _ask_ps() -> list[Process]:
+    """The same where there is no /proc (macOS, the BSDs); nobody when ps cannot be asked."""
+    command = ["ps", "-axo", "pid=,ppid=,pgid=,stat=,lstart="]
+    try:
+        answer = subprocess.run(
+            command, env={**os.environ, "LC_ALL": "C"}, capture_output=True, check=True, timeout=5, text=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    found = []
+    for line in answer.stdout.splitlines():
+        pid, parent, group, state, *started = line.split()
+        began = int(mktime(strptime(" ".join(started), "%a %b %d %H:%M:%S %Y")))
+        found.append(Process(int(pid), int(parent), int(group), began, state.startswith("Z")))
+    return found
+
+
+def _adopt(*, on: bool) -> bool:
+    if sys.platform != "linux":
+        return False
+    try:
+        import ctypes
+
+        prctl = ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):
+        return False
+    set_child_subreaper = 36  # include/uapi/linux/prctl.h
+    none = ctypes.c_ulong(0)
+    return bool(prctl(set_child_subreaper, ctypes.c_ulong(on), none, none, none) == 0)

@@ -1,0 +1,298 @@
+"""Nothing that a program starts outlives its end; real processes, and who is left is asked of the kernel."""
+
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gradent_cli import processes
+from tests.e2e.conftest import need
+from tests.street.unruly import KINDS, MARK, left, program
+
+SOON = timedelta(seconds=0.1)
+LONG = timedelta(seconds=30)
+
+
+@pytest.fixture(autouse=True)
+def nobody_left(tmp_path):
+    """What a failing test leaves is no burden to the next."""
+    yield
+    for pid in left(tmp_path):
+        os.kill(pid, signal.SIGKILL)
+
+
+def start(argv, place, **environment):
+    """A program in a session of its own that has said that it is up."""
+    process = subprocess.Popen(
+        argv, env={**os.environ, MARK: str(place), **environment}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    while process.stdout.readline() != b"up\n":
+        pass
+    return process
+
+
+@contextmanager
+def tree(argv, place, *, adopting=True):
+    with processes.adopting() as adopts, start(argv, place) as process:
+        assert adopts
+        yield processes.Tree(process, adopts=adopting)
+
+
+def children():
+    """Of this process, dead ones too."""
+    me = os.getpid()
+    return {p.pid for p in processes._table().values() if p.parent == me}
+
+
+@pytest.mark.parametrize("then", ["time.sleep(60)", ""], ids=["lives", "has ended"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_survives(tmp_path, kind, then):
+    """Whether it ignores TERM, left the group, forks faster than one can look, or all at once; not even as a zombie."""
+    before = children()
+    with tree(program(kind, then=then), tmp_path) as grown:
+        if not then:
+            grown.leader.wait(5)
+        began = time.monotonic()
+        assert any(left(tmp_path) for _ in range(100))
+        assert grown.end(SOON) == []
+        assert left(tmp_path) == []
+        assert children() <= before
+        assert time.monotonic() - began < 3
+
+
+def test_those_who_listen_have_the_grace_to_tidy_up(tmp_path):
+    """TERM reaches a daemon, too; nobody waits longer than for the last one."""
+    daemon = f"""
+def tidy(*_):
+    time.sleep(0.1); open({str(tmp_path / "tidied")!r}, "w").close(); os._exit(0)
+def polite(ready):
+    os.setsid(); signal.signal(signal.SIGTERM, tidy); ready(); time.sleep(60)
+child(polite)
+"""
+    argv = program(then=daemon + "print('up', flush=True)")
+    with tree(argv, tmp_path) as grown:
+        assert grown.leader.stdout.readline() == b"up\n"
+        grown.leader.wait(5)
+        began = time.monotonic()
+        grown.end(LONG)
+        assert time.monotonic() - began < 2
+    assert (tmp_path / "tidied").exists()
+
+
+def test_who_was_stopped_hears_of_the_end(tmp_path):
+    """A stopped process gets TERM only when it goes on: it is made to."""
+    tidy = "signal.signal(signal.SIGTERM, lambda *_: os._exit(7)); print('up', flush=True); time.sleep(60)"
+    with tree(program(then=tidy), tmp_path) as grown:
+        assert grown.leader.stdout.readline() == b"up\n"
+        os.kill(grown.leader.pid, signal.SIGSTOP)
+        assert grown.end(LONG) == []
+        assert grown.leader.returncode == 7
+
+
+def test_the_dead_are_not_waited_for(tmp_path):
+    """Where nobody buries orphans (a container without an init) a zombie in the group is no reason to wait."""
+    with tree(program("daemon", "stubborn", then="os._exit(0)"), tmp_path, adopting=False) as grown:
+        grown.leader.wait(5)
+        for pid in left(tmp_path):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+        assert any(p.dead for p in processes._table().values() if p.parent == os.getpid())
+        began = time.monotonic()
+        assert grown.end(LONG) == []
+        assert time.monotonic() - began < 1
+        grown._adopts = True
+        grown.over()
+
+
+def test_a_program_whose_first_thread_is_gone_is_not_dead(tmp_path):
+    """The kernel calls it a zombie while its other threads go on working."""
+    exit_number = {"x86_64": 60, "aarch64": 93}.get(platform.machine())
+    need(exit_number, f"the number of exit(2) on {platform.machine()} is not known here")
+    code = f"""
+import ctypes, threading
+threading.Thread(target=time.sleep, args=(60,)).start()
+os.write(1, b"up\\n")
+ctypes.CDLL(None).syscall({exit_number}, 0)
+"""
+    with tree([*program()[:-1], "import os, time\n" + code], tmp_path) as grown:
+        for _ in range(100):
+            if Path(f"/proc/{grown.leader.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                break
+            time.sleep(0.01)
+        assert processes._table()[grown.leader.pid].dead is False
+        assert grown.end(SOON) == []
+        assert grown.leader.returncode == -signal.SIGTERM
+
+
+def test_our_other_children_are_left_alone(tmp_path):
+    """One in our group, and one with a session of its own that was there before: neither is of the tree."""
+    elsewhere = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    time.sleep(0.02)
+    helper = None
+    try:
+        with tree(program("daemon", then="time.sleep(60)"), tmp_path) as grown:
+            helper = subprocess.Popen(["sleep", "60"])
+            brief = subprocess.Popen(["sh", "-c", "exit 5"])
+            assert grown.end(SOON) == []
+        assert (elsewhere.poll(), helper.poll(), brief.wait(5)) == (None, None, 5)
+    finally:
+        for process in filter(None, (elsewhere, helper)):
+            process.kill()
+            process.wait()
+
+
+def test_a_number_that_belongs_to_another_process_by_now_is_left_alone():
+    """Process ids come again; who started at another time is not meant."""
+    other = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        now = processes._read_stat(other.pid)
+        assert processes._still({other.pid: now.started}, {other.pid: now}) == [now]
+        assert processes._still({other.pid: now.started - 1}, {other.pid: now}) == []
+        processes._signal_each([replace(now, started=now.started - 1)], signal.SIGKILL)
+        time.sleep(0.05)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_long_run_does_not_collect_the_dead(tmp_path):
+    """Orphans that end while the program goes on are buried when it is asked after."""
+    orphans = "for _ in range(20):\n    if not os.fork():\n        os.fork(); os._exit(0)\n"
+    argv = program(then=orphans + "print('up', flush=True); time.sleep(60)")
+    with tree(argv, tmp_path) as grown:
+        assert grown.leader.stdout.readline() == b"up\n"
+        time.sleep(0.1)
+        assert len([p for p in processes._table().values() if p.dead and p.parent == os.getpid()]) >= 20
+        assert not grown.over()
+        assert not [p for p in processes._table().values() if p.dead and p.parent == os.getpid()]
+        grown.end(SOON)
+
+
+def test_without_adoption_the_group_and_the_family_go(tmp_path):
+    """As on macOS: who ignores TERM, and who left the group but still has parents up to the program."""
+    session = "child(lambda ready: (ignoring(), os.setsid(), ready(), time.sleep(60)))\n"
+    argv = program("stubborn", then=session + "print('up', flush=True); time.sleep(60)")
+    with start(argv, tmp_path) as process:
+        assert process.stdout.readline() == b"up\n"
+        assert len(left(tmp_path)) == 3
+        assert processes.Tree(process, adopts=False).end(SOON) == []
+    time.sleep(0.05)
+    assert left(tmp_path) == []
+
+
+def test_adoption_ends_with_its_block():
+    """An orphan comes to us within, and to whoever it was before afterwards."""
+    orphan = ["sh", "-c", "sleep 0.3 & echo $!"]
+
+    def parent_of_orphan():
+        pid = int(subprocess.run(orphan, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout)
+        return processes._read_stat(pid).parent
+
+    orphan[-1] = "sleep 0.3 >/dev/null & echo $!"
+    with processes.adopting():
+        assert parent_of_orphan() == os.getpid()
+        os.wait()
+    assert parent_of_orphan() != os.getpid()
+
+
+def test_ps_says_the_same():
+    """Where there is no /proc, `ps` is asked: the same numbers, parents and groups."""
+    need(shutil.which("ps"), "there is no ps")
+    child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    dead = subprocess.Popen(["true"])
+    time.sleep(0.05)
+    try:
+        told = {p.pid: p for p in processes._ask_ps()}
+        for process in (child, dead):
+            known, said = processes._read_stat(process.pid), told[process.pid]
+            assert (said.parent, said.group, said.dead) == (known.parent, known.group, known.dead)
+        assert abs(told[child.pid].started - time.time()) < 3
+    finally:
+        child.kill()
+        child.wait()
+        dead.wait()
+
+
+# ── after a crash ──
+
+
+def orphaned(*kinds, place, run_id="20261124-101500-ab12", then="time.sleep(60)"):
+    """A marked program whose parent has died, as after SIGKILL for gradent."""
+    starter = "import subprocess, sys, os; p = subprocess.Popen(sys.argv[1:], start_new_session=True); os._exit(0)"
+    environment = {"GRADENT_RUN_ID": run_id, **os.environ, MARK: str(place)}
+    starting = subprocess.Popen(
+        [sys.executable, "-S", "-c", starter, *program(*kinds, then=then)], env=environment, stdout=subprocess.PIPE
+    )
+    assert starting.stdout.readline() == b"up\n"
+    starting.stdout.close()
+    starting.wait(5)
+
+
+@pytest.mark.parametrize("kind", ["stubborn", "daemon", "stubborn_daemon", "both"])
+def test_what_a_vanished_run_left_is_ended(tmp_path, kind):
+    """By the run's id in their environment, whatever they ignore and wherever they went; how many is told."""
+    orphaned(kind, place=tmp_path)
+    before = len(left(tmp_path))
+    assert before >= 2
+    assert processes.end_run("20261124-101500-ab12", SOON) == before
+    time.sleep(0.05)
+    assert left(tmp_path) == []
+    assert processes.end_run("20261124-101500-ab12", SOON) == 0
+
+
+def test_only_that_run_is_meant(tmp_path):
+    """Another run's processes stay, also when one id begins like the other or the id stands in another variable."""
+    orphaned(place=tmp_path, run_id="20261124-101500-ab123")
+    other = subprocess.Popen(["sleep", "60"], env={**os.environ, "MY_GRADENT_RUN_ID": "20261124-101500-ab12"})
+    try:
+        assert processes.end_run("20261124-101500-ab12", SOON) == 0
+        assert len(left(tmp_path)) == 1
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_descendants_with_another_environment_go_too(tmp_path):
+    """`env -i` is a common way to start a daemon."""
+    spawn = f"""
+import subprocess
+subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"], env={{{MARK!r}: {str(tmp_path)!r}}})
+time.sleep(60)
+"""
+    orphaned(place=tmp_path, then=spawn)
+    for _ in range(100):
+        if len(left(tmp_path)) == 2:
+            break
+        time.sleep(0.01)
+    assert processes.end_run("20261124-101500-ab12", SOON) == 2
+    time.sleep(0.05)
+    assert left(tmp_path) == []
+
+
+def test_whoever_asks_is_not_ended(tmp_path):
+    """A gradent that the orphan itself started ends the orphan's other children, not itself nor those it comes from."""
+    asks = "from gradent_cli.processes import end_run; import datetime; print(end_run('run-7', datetime.timedelta()))"
+    script = f'sleep 60 & {sys.executable} -c "{asks}"; echo went on'
+    done = subprocess.run(
+        ["sh", "-c", script], env={**os.environ, "GRADENT_RUN_ID": "run-7"}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split("\n")[:2] == ["1", "went on"], done.stderr
+
+
+def test_looking_for_nobody_is_cheap():
+    """Less than a blink, on a machine with a few hundred processes."""
+    began = time.process_time()
+    assert processes.end_run("20261124-101500-0000", LONG) == 0
+    assert time.process_time() - began < 0.1
