@@ -1,15 +1,10 @@
-"""What is told, and that telling it never gets in anybody's way."""
+"""What is told, and which channels there are."""
 
 import json
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from dataclasses import replace
+from datetime import UTC, timedelta
 from pathlib import Path
-from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,16 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradent_cli.config import load
-from gradent_cli.errors import NotifyError
-from gradent_cli.notify import Channel, Dispatch, open_channels, policy
-from gradent_cli.notify.discord import Discord
+from gradent_cli.notify import open_channels, policy
 from gradent_cli.notify.ntfy import Ntfy
 from gradent_cli.notify.ntfy import payload as ntfy_payload
-from gradent_cli.records import Message, Run, ToolCall
-from gradent_cli.text import Redactor
-from tests.conftest import Gradent
+from gradent_cli.records import Failing, Run, ToolCall
 from tests.street.clock import NOW
-from tests.street.server import Answer, Server, serving
+from tests.street.server import Server
 
 RUN = Run(id="20261123-090000-ab12", trigger="cron", status="running", agent="study", started_at=NOW)
 CALL = ToolCall(
@@ -133,8 +124,8 @@ def test_a_short_run_is_not_said_to_take_nothing() -> None:
 def test_a_first_failure_says_what_and_where_to_look() -> None:
     """Priority 5, the reason, the command; no past that it does not have."""
     run = replace(RUN, status="failure", error="canvas did not answer", finished_at=NOW)
-    for since in (None, NOW):
-        message = policy.failed(run, since, UTC)
+    for failing in (None, Failing(since=NOW, count=1, told=False)):
+        message = policy.failed(run, failing, UTC)
         assert (message.title, message.priority, message.tags) == ("❌ Agent Failed", 5, ("x", "warning"))
         assert message.text == f"canvas did not answer\nMore: gradent history {RUN.id}"
         assert message.event == "failed"
@@ -143,8 +134,64 @@ def test_a_first_failure_says_what_and_where_to_look() -> None:
 def test_a_repeated_failure_says_since_when() -> None:
     """In the student's own time."""
     run = replace(RUN, status="failure", error="canvas did not answer", finished_at=NOW)
-    message = policy.failed(run, NOW - timedelta(hours=14), ZoneInfo("Europe/Amsterdam"))
-    assert "It has been failing since Sun 22 Nov 20:00 CET." in message.text.splitlines()
+    failing = Failing(since=NOW - timedelta(hours=14), count=3, told=True)
+    message = policy.failed(run, failing, ZoneInfo("Europe/Amsterdam"))
+    assert "It has failed 3 times since Sun 22 Nov 20:00 CET." in message.text.splitlines()
+
+
+def test_a_failure_says_what_was_missed_before_it() -> None:
+    """A line of the same message, before the command."""
+    run = replace(RUN, status="failure", error="no network", finished_at=NOW)
+    assert policy.failed(run, None, UTC, "2 runs did not happen.").text.splitlines()[1] == "2 runs did not happen."
+
+
+def test_recovery_says_how_long_it_lasted() -> None:
+    """How many failures, for how long, and since when."""
+    run = replace(RUN, status="success", finished_at=NOW)
+    message = policy.recovered(run, Failing(since=NOW - timedelta(hours=3), count=4, told=True), UTC)
+    assert message.text == "It works again. It had failed 4 times in 3h, since Mon 23 Nov 06:00 UTC."
+    assert (message.event, message.priority, message.failure) == ("recovered", 4, False)
+
+
+def test_recovery_from_a_time_to_come_is_no_nonsense() -> None:
+    """The clock was put back since the failure."""
+    run = replace(RUN, status="success", finished_at=NOW)
+    message = policy.recovered(run, Failing(since=NOW + timedelta(hours=1), count=1, told=True), UTC)
+    assert "It had failed 1 time in 1min" in message.text
+
+
+def test_an_interrupted_run_says_what_it_had_done() -> None:
+    """What had ended by then, one line each; a tool without words by its name, an unfinished one not at all."""
+    tools = (
+        CALL,
+        replace(CALL, id="3", title="Suggest", result=""),
+        replace(CALL, id="4", title="Schedule", status="failed", error="killed"),
+    )
+    message = policy.interrupted(replace(RUN, status="interrupted", error="ended by SIGTERM", tools=tools), UTC)
+    assert message.text.splitlines() == [
+        "The run of Mon 23 Nov 09:00 UTC: ended by SIGTERM.",
+        "Until then:",
+        "Assess assignments: Assessed 2 assignments",
+        "Suggest",
+        f"More: gradent history {RUN.id}",
+    ]
+    assert (message.event, message.failure) == ("interrupted", True)
+    nothing = policy.interrupted(replace(RUN, status="interrupted"), UTC).text.splitlines()
+    assert nothing[:2] == [
+        "The run of Mon 23 Nov 09:00 UTC: The run was interrupted.",
+        "It had not finished anything.",
+    ]
+
+
+def test_failures_are_marked_as_such() -> None:
+    """What must never be folded away says so: a failed run, a failed tool."""
+    failed = policy.tool(RUN, replace(CALL, status="failed"))
+    fine = policy.tool(RUN, CALL)
+    assert failed is not None
+    assert fine is not None
+    assert (failed.failure, fine.failure) == (True, False)
+    assert policy.failed(RUN, None, UTC).failure
+    assert not policy.completed(RUN, ()).failure
 
 
 @pytest.mark.parametrize(
@@ -199,182 +246,6 @@ def test_a_title_from_outside_is_one_clean_line() -> None:
     assert len(message.title) <= 125
 
 
-# ── how it gets there ──
-
-
-@dataclass
-class Phone:
-    """A channel of a kind that does not exist yet: `send` does what the test wants."""
-
-    name: str
-    do: Callable[[Message], object] = lambda message: None
-    where: str = "a phone"
-    got: list[Message] = field(default_factory=list)
-
-    def send(self, message: Message) -> None:
-        self.got.append(message)
-        self.do(message)
-
-
-def messages(number: int) -> list[Message]:
-    return [replace(policy.started(RUN), id=f"m{place}", title=f"message {place}") for place in range(number)]
-
-
-def dispatched(*channels: Channel, number: int = 1, seconds: float = 5.0, secrets: tuple[str, ...] = ()) -> list[Any]:
-    """(channel, message, status, attempts, error) of everything that was posted."""
-    dispatch = Dispatch(channels, Redactor(secrets))
-    for message in messages(number):
-        dispatch.post(message)
-    return [(d.channel, d.message_id, d.status, d.attempts, d.error) for d in dispatch.finish(seconds)]
-
-
-def test_every_channel_gets_every_message_in_order() -> None:
-    """One delivery for each, and order per channel is the order of posting."""
-    first, second = Phone("first"), Phone("second")
-    deliveries = dispatched(first, second, number=20)
-    assert deliveries == [(name, f"m{place}", "sent", 1, None) for name in ("first", "second") for place in range(20)]
-    for phone in (first, second):
-        assert [message.id for message in phone.got] == [f"m{place}" for place in range(20)]
-
-
-def test_a_refused_message_does_not_stop_the_next() -> None:
-    """Each message stands for itself; a reason and its remedy are one sentence."""
-
-    def refuse_the_first(message: Message) -> None:
-        if message.id == "m0":
-            raise NotifyError("it is too large", hint="say less", permanent=True)
-
-    assert dispatched(Phone("phone", refuse_the_first), number=2) == [
-        ("phone", "m0", "failed", 1, "it is too large; say less"),
-        ("phone", "m1", "sent", 1, None),
-    ]
-
-
-def test_a_defect_of_a_channel_is_a_failed_delivery() -> None:
-    """An unexpected exception is named by its kind, since its words may quote anything."""
-
-    def broken(message: Message) -> None:
-        raise KeyError("s3cret")
-
-    (delivery,) = dispatched(Phone("phone", broken))
-    assert delivery == ("phone", "m0", "failed", 1, "a defect in the channel: KeyError")
-
-
-def test_no_secret_gets_into_a_delivery() -> None:
-    """What the service quotes is redacted before anybody keeps it."""
-
-    def quoting(message: Message) -> None:
-        raise NotifyError("no topic gradent-x7k2 here", hint="not gradent-x7k2")
-
-    (delivery,) = dispatched(Phone("phone", quoting), secrets=("gradent-x7k2",))
-    assert delivery[4] == "no topic *** here; not ***"
-
-
-def test_a_short_pause_is_waited_for() -> None:
-    """A service that asks for a moment gets it, and the message arrives."""
-    tries: list[float] = []
-
-    def busy_twice(message: Message) -> None:
-        tries.append(monotonic())
-        if len(tries) < 3:
-            raise NotifyError("too fast", retry_after=0.1)
-
-    assert dispatched(Phone("phone", busy_twice)) == [("phone", "m0", "sent", 3, None)]
-    assert all(later - sooner >= 0.1 for sooner, later in pairwise(tries))
-
-
-@pytest.mark.parametrize(
-    ("error", "attempts"),
-    [
-        (NotifyError("too fast", retry_after=0.01), 3),
-        (NotifyError("come back tomorrow", retry_after=3600.0), 1),
-        (NotifyError("gone", retry_after=0.01, permanent=True), 1),
-        (NotifyError("no network"), 1),
-    ],
-)
-def test_waiting_has_its_limits(error: NotifyError, attempts: int) -> None:
-    """Not for ever, not for an hour, not for what cannot get better, not without being asked to."""
-
-    def refuse(message: Message) -> None:
-        raise error
-
-    assert dispatched(Phone("phone", refuse)) == [("phone", "m0", "failed", attempts, error.message)]
-
-
-def test_a_hanging_channel_holds_up_nobody() -> None:
-    """Posting returns at once, the other channel is done, and finish keeps its bound and says what is missing."""
-    let_go = threading.Event()
-    stuck, quick = Phone("stuck", lambda message: let_go.wait(10)), Phone("quick")
-    dispatch = Dispatch((stuck, quick), str)
-    began = monotonic()
-    for message in messages(3):
-        dispatch.post(message)
-    assert monotonic() - began < 1.0
-    deliveries = dispatch.finish(0.3)
-    assert 0.3 <= monotonic() - began < 2.0
-    assert [(d.channel, d.status, d.attempts, d.error) for d in deliveries] == [
-        ("stuck", "failed", 1, "no answer within 0.3 s"),
-        ("stuck", "failed", 0, "not tried: no answer within 0.3 s"),
-        ("stuck", "failed", 0, "not tried: no answer within 0.3 s"),
-        *[("quick", "sent", 1, None)] * 3,
-    ]
-    let_go.set()
-    threading.Event().wait(0.1)
-    assert [message.id for message in stuck.got] == ["m0"], "what was given up must not be sent later"
-
-
-def test_two_hanging_channels_share_one_bound() -> None:
-    """The bound is for all channels together."""
-    let_go = threading.Event()
-    began = monotonic()
-    deliveries = dispatched(*(Phone(name, lambda message: let_go.wait(10)) for name in "abcdefgh"), seconds=0.4)
-    assert monotonic() - began < 2.0
-    assert {status for _, _, status, _, _ in deliveries} == {"failed"}
-    let_go.set()
-
-
-def test_finish_can_be_asked_again() -> None:
-    """A run that is interrupted while it waits asks once more, for what is known by then."""
-    dispatch = Dispatch((Phone("phone"),), str)
-    dispatch.post(messages(1)[0])
-    assert dispatch.finish(5) == dispatch.finish(0)
-
-
-def test_nothing_to_send_starts_nothing() -> None:
-    """Without a message there is no thread, no import and no delivery."""
-    program = (
-        "import sys, threading\n"
-        "from gradent_cli.notify import Dispatch\n"
-        "from gradent_cli.notify.discord import Discord\n"
-        "from gradent_cli.notify.ntfy import Ntfy\n"
-        "dispatch = Dispatch((Ntfy('topic'), Discord('https://discord.com/api/webhooks/1/t')), str)\n"
-        "print(dispatch.channels, dispatch.finish(5), threading.active_count(), 'httpx' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "('ntfy', 'discord') () 1 False\n"
-
-
-def test_both_real_channels_work_side_by_side(server: Server) -> None:
-    """ntfy hangs, Discord does not notice."""
-
-    def hang(connection: object, request: object) -> None:
-        server.closing.wait(10)
-
-    server.raw = hang
-    with serving() as other:
-        channels = (Ntfy("topic", server=server.url), Discord(f"{other.url}/api/webhooks/1/tok"))
-        dispatch = Dispatch(channels, str)
-        for message in messages(2):
-            dispatch.post(message)
-        until = monotonic() + 5
-        while len(other.requests) < 2 and monotonic() < until:
-            threading.Event().wait(0.01)
-        deliveries = [(d.channel, d.status) for d in dispatch.finish(0.3)]
-        assert deliveries == [("ntfy", "failed"), ("ntfy", "failed"), ("discord", "sent"), ("discord", "sent")]
-        assert [body["embeds"][0]["title"] for body in other.bodies] == ["message 0", "message 1"]
-        server.closing.set()
-
-
 # ── which channels there are ──
 
 
@@ -399,7 +270,7 @@ def test_a_channel_gets_its_settings(config: Write, server: Server) -> None:
         f'[discord]\nwebhook = "{server.url}/api/webhooks/1/tok"\nusername = "Study buddy"\n'
     )
     for channel in open_channels(load(path, {}).settings):
-        channel.send(messages(1)[0])
+        channel.send(policy.started(RUN))
     to_ntfy, to_discord = server.requests
     assert to_ntfy.json["topic"] == "my-topic"
     assert to_ntfy.headers["Authorization"] == "Bearer tk_1"
@@ -410,87 +281,3 @@ def test_a_channel_gets_its_settings(config: Write, server: Server) -> None:
 def test_a_channel_does_not_show_its_secrets() -> None:
     """What a log or a traceback prints of a channel is no secret."""
     assert "tk_1" not in repr(Ntfy("topic", token="tk_1"))
-
-
-# ── gradent notify test ──
-
-
-def test_every_channels_answer_is_shown(gradent: Gradent, server: Server, config: Write) -> None:
-    """One line each, and 0 when all went; nothing secret is shown."""
-    path = config(
-        f'[ntfy]\ntopic = "gradent-x7k2p9w4q8"\nserver = "{server.url}"\n'
-        f'[discord]\nwebhook = "{server.url}/api/webhooks/123456789012345678/s3cretT0ken_s3cretT0ken"\n'
-    )
-    result = gradent("--config", path, "notify", "test")
-    assert (result.code, result.err) == (0, "")
-    assert result.out.splitlines() == [
-        f"ntfy     sent to {server.url}, topic gradent-x…",
-        f"discord  sent to {server.url}",
-    ]
-    assert {request.path.partition("?")[0] for request in server.requests} == {
-        "/",
-        "/api/v10/webhooks/123456789012345678/s3cretT0ken_s3cretT0ken",
-    }
-
-
-def test_one_channel_that_fails_is_exit_1(gradent: Gradent, server: Server, config: Write) -> None:
-    """The other's success is shown, the reason and the remedy too."""
-    server.answer = lambda request: Answer(404) if "webhooks" in request.path else Answer()
-    path = config(
-        f'[ntfy]\ntopic = "gradent-x7k2p9w4q8"\nserver = "{server.url}"\n'
-        f'[discord]\nwebhook = "{server.url}/api/webhooks/123456789012345678/s3cretT0ken_s3cretT0ken"\n'
-    )
-    result = gradent("--config", path, "notify", "test")
-    assert result.code == 1
-    assert result.out.splitlines()[1] == (
-        "discord  failed: Discord does not know this webhook (404);"
-        " make a new one: gradent config set --discord-webhook -"
-    )
-    assert result.err == "gradent: discord did not take the test message\n"
-    assert "s3cret" not in result.out + result.err
-
-
-def test_all_channels_failing_is_exit_69(gradent: Gradent, server: Server, config: Write) -> None:
-    """Nobody can be reached, which a script can tell by the code; JSON says why."""
-    server.answer = Answer(401, b'{"code":40101,"http":401,"error":"unauthorized"}')
-    path = config(f'[ntfy]\ntopic = "gradent-x7k2p9w4q8"\nserver = "{server.url}"\ntoken = "tk_s3cret123"\n')
-    result = gradent("--config", path, "notify", "test", "--json")
-    assert result.code == 69
-    assert json.loads(result.out) == [
-        {
-            "channel": "ntfy",
-            "where": f"{server.url}, topic gradent-x…",
-            "status": "failed",
-            "error": "ntfy refused the token (40101); set another: gradent config set --ntfy-token -",
-        }
-    ]
-    assert result.err == "gradent: no channel took the test message\n"
-
-
-def test_no_channel_is_told_how_to_get_one(gradent: Gradent, config: Write) -> None:
-    """Nothing to test is a matter of the config."""
-    result = gradent("--config", config("enabled = true\n"), "notify", "test")
-    assert result.code == 78
-    assert "no channel is configured" in result.err
-    assert "gradent config set --ntfy-topic" in result.err
-
-
-def test_the_test_message_says_what_it_is() -> None:
-    """Nobody takes it for a run."""
-    message = policy.test(datetime(2026, 11, 23, tzinfo=UTC))
-    assert (message.title, message.text, message.run_id) == ("🔔 Test", "gradent can reach you here.", None)
-
-
-def test_the_reason_is_kept_when_the_time_runs_out():
-    """A service that asks for a pause too long for this run is named as what stood in the way."""
-
-    class Busy:
-        name = where = "busy"
-
-        def send(self, message: Message) -> None:
-            raise NotifyError("too many messages", retry_after=9)
-
-    dispatch = Dispatch((Busy(),), str)
-    dispatch.post(policy.test(datetime.now(UTC)))
-    (delivery,) = dispatch.finish(0.3)
-    assert delivery.error == "no answer within 0.3 s; before that: too many messages"

@@ -4,23 +4,29 @@ One channel is one short file: payload, address, and what is permanent. `policy`
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from queue import SimpleQueue
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from dataclasses import dataclass, replace
+from random import uniform
+from threading import Condition, Lock, Thread
 from threading import Event as Flag
-from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gradent_cli.errors import NotifyError
-from gradent_cli.records import Delivery, Message
+from gradent_cli.errors import GradentError, NotifyError, StateError
+from gradent_cli.records import Delivery, DeliveryStatus, Message
 
 if TYPE_CHECKING:
     from gradent_cli.config import Settings
+    from gradent_cli.notify.healthchecks import Healthchecks
     from gradent_cli.web import Answer
 
 SECONDS_PER_MESSAGE = 10.0
 LONGEST_PAUSE = 10.0
 """Seconds: what a service asks for within this is waited for, because a burst of messages is normal at a run's end."""
-TRIES = 3
+FIRST_PAUSE = 0.5
+"""Seconds before the second try; each further pause is twice as long, and up to half of it more by chance."""
+TRIES = 4
+"""In a row."""
 
 
 class Channel(Protocol):
@@ -33,6 +39,10 @@ class Channel(Protocol):
     @property
     def where(self) -> str:
         """The address as far as it may be shown."""
+
+    @property
+    def identity(self) -> str:
+        """A `fingerprint` of address and credential, so that a channel that was mended is known as another one."""
 
     def send(self, message: Message) -> None:
         """Hand over one message; returns when the service has taken it.
@@ -56,7 +66,33 @@ def open_channels(settings: "Settings") -> tuple[Channel, ...]:
         from gradent_cli.notify.discord import Discord
 
         channels.append(Discord(settings.discord.webhook.get_secret_value(), username=settings.discord.username))
+    if settings.webhook.url:
+        from gradent_cli.notify.webhook import Webhook
+
+        channels.append(Webhook(settings.webhook.url.get_secret_value()))
+    if settings.apprise.urls:
+        from gradent_cli.notify.apprise import Apprise
+
+        urls = dict.fromkeys(url.get_secret_value() for url in settings.apprise.urls)
+        channels += [Apprise(url) for url in urls]
     return tuple(channels)
+
+
+def healthchecks(settings: "Settings") -> "Healthchecks | None":
+    """What pings a check at each run's start and end; None when the config names none."""
+    url = settings.healthchecks.ping_url
+    if url is None:
+        return None
+    from gradent_cli.notify.healthchecks import Healthchecks
+
+    return Healthchecks(url.get_secret_value())
+
+
+def fingerprint(*parts: str) -> str:
+    """Sixteen hex digits that change with any of the parts and tell nothing about them."""
+    from hashlib import sha256
+
+    return sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def post_json(service: str, url: str, payload: Any, headers: Mapping[str, str] | None = None) -> "Answer":
@@ -84,66 +120,169 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-class Dispatch:
-    """Hands each message to every channel and remembers how it fared.
+class Ledger(Protocol):
+    """What is written down about each delivery. Called in the channels' threads; it raises nothing."""
 
-    Each channel has a queue and a daemon thread of its own, started by the first message: what a channel gets stays
-    in order, and a slow one delays neither the agent nor another channel. When a service asks for a short pause, its
-    thread waits and tries again; all else that fails is one failed Delivery.
+    def still_waiting(self, message_id: str, channel: str) -> bool:
+        """False when another process has sent it meanwhile, or another message stands for it now."""
+
+    def settle(self, delivery: Delivery, *, permanent: str | None, retry_after: float | None) -> None:
+        """Write down how it went, at once: what was sent and is not marked would be sent again after a crash.
+
+        `attempts` are those since the last time; `permanent` and `retry_after` as in `NotifyError`.
+        """
+
+
+class Dispatch:
+    """Hands messages to channels, and has it written down as soon as it is known how each fared.
+
+    Each channel has a queue and a daemon thread of its own, started by its first message: what a channel gets stays
+    in order, and a slow one delays neither the agent nor another channel. A message that is not taken is tried again
+    after a growing pause. When that does not help, the queue rests until the next message, or until `finish`, and goes
+    on with the same one then: nothing is overtaken. What a service refuses for good, or asks to bring much later, ends
+    its queue for this run.
 
     Args:
-        channels: where to.
+        channels: where to; their names differ.
         redact: takes secrets out of the reasons that deliveries carry.
+        ledger: None writes nothing down (a test message).
+        turn: entered before the first try of all and left at `finish`: only one process sends at a time. Where it
+            cannot be kept track of (StateError) this one sends: rather twice than never.
+        busy: whether some process has its turn.
+        first_pause, longest_pause, tries: as the constants of these names.
     """
 
-    def __init__(self, channels: Sequence[Channel], redact: Callable[[str], str]) -> None:
-        self._lines = tuple(_Line(channel, redact) for channel in channels)
+    def __init__(
+        self,
+        channels: Sequence[Channel],
+        redact: Callable[[str], str],
+        *,
+        ledger: Ledger | None = None,
+        turn: AbstractContextManager[None] | None = None,
+        busy: Callable[[], bool] = lambda: False,
+        first_pause: float = FIRST_PAUSE,
+        longest_pause: float = LONGEST_PAUSE,
+        tries: int = TRIES,
+    ) -> None:
+        self._turn = _Turn(turn if turn is not None else nullcontext())
+        self._busy = busy
+        patience = _Patience(first_pause=first_pause, longest_pause=longest_pause, tries=tries)
+        self._lines = {channel.name: _Line(channel, redact, ledger, self._turn, patience) for channel in channels}
 
     @property
-    def channels(self) -> tuple[str, ...]:
-        """The names of the channels."""
-        return tuple(line.channel.name for line in self._lines)
+    def channels(self) -> dict[str, str]:
+        """Name -> identity of each channel."""
+        return {name: line.channel.identity for name, line in self._lines.items()}
 
-    def post(self, message: Message) -> None:
-        """Put a message on its way; never waits."""
-        for line in self._lines:
-            line.post(message)
+    def elsewhere(self) -> bool:
+        """Whether another process is sending: what waits may be in its hands."""
+        return not self._turn.taken and self._busy()
+
+    def post(self, channel: str, message: Message) -> None:
+        """Put a message on its way to one channel; never waits."""
+        self._lines[channel].post(message)
 
     def finish(self, seconds: float) -> tuple[Delivery, ...]:
         """How every message fared on every channel, after at most `seconds` of waiting for all of them together.
 
-        What is not through by then counts as failed and is not begun any more. Asked again, it answers again.
+        What is not through by then stays pending and is not begun any more. Asked again, it answers again.
         """
         deadline = monotonic() + seconds
-        for line in self._lines:
+        for line in self._lines.values():
             line.close()
-        for line in self._lines:
+        for line in self._lines.values():
             line.join(max(0.0, deadline - monotonic()))
-        return tuple(delivery for line in self._lines for delivery in line.deliveries(seconds))
+        self._turn.over()
+        return tuple(delivery for line in self._lines.values() for delivery in line.deliveries(seconds))
+
+
+class _Turn:
+    """Entered by whichever channel comes first, for all of them."""
+
+    def __init__(self, turn: AbstractContextManager[None]) -> None:
+        self._turn = turn
+        self._stack = ExitStack()
+        self._mutex = Lock()
+        self._refused: GradentError | None = None
+        self.taken = False
+
+    def take(self) -> None:
+        """As the context manager: it may wait, and raise GradentError, to all channels the same."""
+        with self._mutex:
+            if self._refused is not None:
+                raise self._refused
+            if self.taken:
+                return
+            try:
+                self._stack.enter_context(self._turn)
+            except StateError:
+                pass  # nobody can have one then
+            except GradentError as error:
+                self._refused = error
+                raise
+            self.taken = True
+
+    def over(self) -> None:
+        if self._mutex.acquire(blocking=False):  # else somebody still waits for it, and is a daemon thread
+            self._stack.close()
+            self._mutex.release()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Patience:
+    """How often and how long a message is tried."""
+
+    first_pause: float
+    longest_pause: float
+    tries: int
+
+
+@dataclass(slots=True)
+class _Letter:
+    """A message on one channel's queue, and what is known of it."""
+
+    message: Message
+    status: DeliveryStatus = "pending"
+    attempts: int = 0
+    error: str | None = None
 
 
 class _Line:
-    """One channel, what it was given, and how that went: `_settled` belongs to the first ones of `_posted`."""
+    """One channel's queue: the letters from `_at` on are still to be sent."""
 
-    def __init__(self, channel: Channel, redact: Callable[[str], str]) -> None:
+    def __init__(
+        self, channel: Channel, redact: Callable[[str], str], ledger: Ledger | None, turn: _Turn, patience: _Patience
+    ) -> None:
         self.channel = channel
+        self._patience = patience
         self._redact = redact
-        self._queue: SimpleQueue[Message | None] = SimpleQueue()
-        self._posted: list[Message] = []
-        self._settled: list[Delivery] = []
+        self._ledger = ledger
+        self._turn = turn
+        self._letters: list[_Letter] = []
+        self._at = 0
+        self._news = Condition()
+        self._resting = False
+        self._closed = False
+        self._ended: str | None = None
         self._over = Flag()
-        self._reason = ""
         self._thread: Thread | None = None
 
     def post(self, message: Message) -> None:
-        self._posted.append(message)
-        self._queue.put(message)
+        with self._news:
+            self._letters.append(_Letter(message))
+            self._resting = False
+            self._news.notify()
         if self._thread is None:
-            self._thread = Thread(target=self._work, name=f"notify {self.channel.name}", daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._work, name=f"notify {self.channel.name}", daemon=True)
+            with suppress(RuntimeError):  # no room for a thread now: the next message tries again, or the next run
+                thread.start()
+                self._thread = thread
 
     def close(self) -> None:
-        self._queue.put(None)
+        with self._news:
+            if not self._closed:
+                self._closed, self._resting = True, False
+            self._news.notify()
 
     def join(self, seconds: float) -> None:
         if self._thread is not None:
@@ -151,43 +290,78 @@ class _Line:
         self._over.set()
 
     def deliveries(self, seconds: float) -> tuple[Delivery, ...]:
-        settled = tuple(self._settled)
-        late = f"no answer within {seconds:g} s"
-        tried = f"{late}; before that: {self._reason}" if self._reason else late
-        unsettled = self._posted[len(settled) :]
-        return settled + tuple(
-            # Only the first of them can have been on its way; those behind it were never tried.
-            self._delivery(message, 1, tried) if place == 0 else self._delivery(message, 0, f"not tried: {late}")
-            for place, message in enumerate(unsettled)
+        late = self._ended or f"no answer within {seconds:g} s"
+        return tuple(
+            self._delivery(letter, letter.error or (f"not tried: {late}" if place > self._at or self._ended else late))
+            for place, letter in enumerate(list(self._letters))
         )
 
     def _work(self) -> None:
-        while (message := self._queue.get()) is not None and not self._over.is_set():
-            self._settled.append(self._deliver(message))
-            self._reason = ""
-
-    def _deliver(self, message: Message) -> Delivery:
-        for attempt in range(1, TRIES + 1):
-            pause = None
-            try:
-                self.channel.send(message)
-            except NotifyError as error:
-                reason = self._reason = f"{error.message}; {error.hint}" if error.hint else error.message
-                pause = None if error.permanent else error.retry_after
-            except Exception as error:  # noqa: BLE001  around each channel: its defect must not cost the other messages
-                reason = f"a defect in the channel: {type(error).__name__}"
+        try:
+            self._turn.take()
+        except GradentError as error:
+            self._ended = error.message
+            return
+        while (letter := self._next()) is not None:
+            if self._ledger is not None and not self._ledger.still_waiting(letter.message.id, self.channel.name):
+                letter.status = "folded"
+                self._at += 1
+                continue
+            self._try(letter)
+            if letter.status == "pending":
+                self._resting = True
             else:
-                return self._delivery(message, attempt, None)
-            if pause is None or pause > LONGEST_PAUSE or self._over.wait(pause):
-                break
-        return self._delivery(message, attempt, reason)
+                self._at += 1
 
-    def _delivery(self, message: Message, attempts: int, error: str | None) -> Delivery:
+    def _next(self) -> _Letter | None:
+        """The letter whose turn it is, as soon as there is one and it makes sense to try; None when it is over."""
+        with self._news:
+            while not self._over.is_set() and self._ended is None:
+                if self._at < len(self._letters) and not self._resting:
+                    return self._letters[self._at]
+                if self._closed:
+                    return None
+                self._news.wait()
+        return None
+
+    def _try(self, letter: _Letter) -> None:
+        """Several times, until it is taken, refused for good or wanted much later."""
+        patience = self._patience
+        for tried in range(1, patience.tries + 1):
+            permanent, retry_after = None, None
+            try:
+                self.channel.send(letter.message)
+            except NotifyError as error:
+                letter.error = f"{error.message}; {error.hint}" if error.hint else error.message
+                permanent, retry_after = error.permanent, error.retry_after
+                letter.status = "failed" if permanent else "pending"
+            except Exception as error:  # noqa: BLE001  around each channel: its defect must not cost the other messages
+                letter.status, letter.error = "failed", f"a defect in the channel: {type(error).__name__}"
+            else:
+                letter.status, letter.error = "sent", None
+            if letter.error is not None:
+                letter.error = self._redact(letter.error)
+            much_later = permanent is None and retry_after is not None and retry_after > patience.longest_pause
+            if permanent == "channel" or much_later:
+                self._ended = letter.error
+            pause = retry_after if retry_after is not None else patience.first_pause * 2 ** (tried - 1)
+            last = letter.status != "pending" or self._ended is not None or tried == patience.tries
+            if last or self._over.wait(pause + uniform(0, pause / 2)):  # noqa: S311  no secret
+                break
+        letter.attempts += tried
+        if self._ledger is not None:
+            self._ledger.settle(
+                replace(self._delivery(letter, letter.error), attempts=tried),
+                permanent=permanent,
+                retry_after=retry_after if much_later else None,
+            )
+
+    def _delivery(self, letter: _Letter, error: str | None) -> Delivery:
         return Delivery(
-            message_id=message.id,
+            message_id=letter.message.id,
             channel=self.channel.name,
-            event=message.event,
-            status="sent" if error is None else "failed",
-            attempts=attempts,
-            error=None if error is None else self._redact(error),
+            event=letter.message.event,
+            status=letter.status,
+            attempts=letter.attempts,
+            error=None if letter.status in ("sent", "folded") else error,
         )
