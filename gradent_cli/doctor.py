@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from gradent_cli.errors import ConfigError, CrontabError, GradentError
+from gradent_cli.errors import ConfigError, CrontabError, GradentError, StateError
 from gradent_cli.frequency import local_zone
 from gradent_cli.schedulers import drift
 from gradent_cli.text import count
@@ -57,7 +57,8 @@ def examine(config_file: Path, environ: Mapping[str, str], now: datetime) -> tup
         disk(config.state_dir, _free(config.state_dir)),
     ]
     checks += [_clock(past, now, zone), *_schedule(config, past, environ, now)]
-    checks += [_agent(config, past, environ), *_network(config), *_last_run(past, zone)]
+    checks += [_agent(config, past, environ), *_network(config), *noise(config), *_last_run(past, zone)]
+    checks += _backlogs(config, zone)
     return tuple(checks)
 
 
@@ -122,12 +123,14 @@ def drifted(
     Raises:
         ConfigError: as `block.job_line`.
     """
+    from gradent_cli import schedulers
     from gradent_cli.schedulers import block
 
     wanted: tuple[bytes, ...] = ()
     if found.lines is not None:
         catch_up = any(map(block.catches_up, found.lines))
-        wanted = block.job_lines(config.cron_expression, Path(_this_python()), config.path, catch_up=catch_up)
+        job = schedulers.job_of(config, Path(_this_python()), environ)
+        wanted = block.job_lines(job.expression, job.interpreter, job.config, catch_up=catch_up, flush=job.flush)
     return drift.differences(found, wanted, now, local_zone(environ))
 
 
@@ -178,10 +181,8 @@ def _config(path: Path, environ: Mapping[str, str]) -> "tuple[Config | None, lis
 
 
 def _state(config: "Config") -> "tuple[History | None, list[Check]]":
-    """The history, read from a copy in memory; None when it cannot be read."""
-    import sqlite3
-
-    from gradent_cli.database import open_database
+    """The history; None when it cannot be read."""
+    from gradent_cli.database import REMEDY, open_database, sound
     from gradent_cli.history import History
 
     folder = config.state_dir
@@ -193,14 +194,11 @@ def _state(config: "Config") -> "tuple[History | None, list[Check]]":
         return None, [unfit]
     try:
         connection = open_database(folder / "gradent.db", read_only=True)
-        damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        whole = sound(connection)
     except GradentError as error:
         return None, [_refused("state", error)]
-    except sqlite3.Error as error:
-        damage = str(error)
-    if damage != "ok":
-        remedy = f"move {folder / 'gradent.db'} away; the next run begins a new one"
-        return None, [_failed("state", f"the database is damaged: {damage}", remedy)]
+    if not whole:
+        return None, [_failed("state", "the database is damaged", REMEDY)]
     new = "" if folder.exists() else " (the first run makes it)"
     return History(connection), [_fine("state", f"{folder}{new}")]
 
@@ -333,17 +331,13 @@ def _schedule(config: "Config", past: "History | None", environ: Mapping[str, st
         yield from _crontab(config, past, environ, now)
         return
     yield time_zone(config.settings.study.timezone, environ, {}, now)
-    job = schedulers.Job(
-        config=config.path,
-        interpreter=Path(_this_python()),
-        expression=config.cron_expression,
-        zone=local_zone(environ),
-    )
+    job = schedulers.job_of(config, Path(_this_python()), environ)
     for name in elsewhere:
         sentences = schedulers.open_scheduler(name, environ).drift(job)
         yield from (_failed(name, sentence, None) for sentence in sentences)
         if not sentences:
-            yield _fine(name, f"runs at '{config.cron_expression}'")
+            sends = f", and sends at '{job.flush}' what quiet hours held" if job.flush else ""
+            yield _fine(name, f"runs at '{config.cron_expression}'{sends}")
 
 
 def _daemon() -> Check:
@@ -379,7 +373,12 @@ def _crontab(config: "Config", past: "History | None", environ: Mapping[str, str
     if found.lines:
         last = f"last on {drift.told(found.fired_at, local_zone(environ))}" if found.fired_at else "not yet"
         fine = {"crontab": f"runs at '{config.cron_expression}'", "interpreter": _this_python(), "firing": last}
-    for part in ("crontab", "interpreter", "firing"):
+        if config.settings.notify.quiet_hours is not None:
+            fine["quiet hours"] = f"{config.settings.notify.quiet_hours}; what they hold is sent when they end"
+    elif config.settings.notify.quiet_hours is not None:
+        what = f"nothing sends what {config.settings.notify.quiet_hours} holds when it ends, but a run after it"
+        yield _warning("quiet hours", what, drift.INSTALL)
+    for part in ("crontab", "interpreter", "firing", "quiet hours"):
         mine = [difference for difference in differences if difference.part == part]
         for difference in mine:
             judge = _warning if difference.harmless else _failed
@@ -463,13 +462,72 @@ def _network(config: "Config") -> list[Check]:
 
 
 def _channels(config: "Config") -> list[Check]:
-    from gradent_cli.notify import open_channels
+    from gradent_cli.notify import healthchecks, open_channels
 
     channels = open_channels(config.settings)
     if not channels:
         return [_warning("channels", "none, so nothing is told", "gradent config set --ntfy-topic TOPIC")]
-    # `where` begins with the server, and may go on to say whom it reaches there.
-    return _at_once([_reaching(channel.name, channel.where.partition(",")[0]) for channel in channels])
+    # `where` begins with the server, and may go on to say whom it reaches there; Apprise's is no address at all.
+    places = [(channel.name, channel.where.partition(",")[0]) for channel in channels]
+    if (watcher := healthchecks(config.settings)) is not None:
+        places.append(("healthchecks", watcher.where))
+    return _at_once([_reaching(name, place) for name, place in places if place.startswith("http")])
+
+
+def _backlogs(config: "Config", zone: tzinfo) -> Iterator[Check]:
+    """The channels that refused for good, and those that messages wait for."""
+    from gradent_cli.database import open_database
+    from gradent_cli.outbox import Outbox
+
+    path = config.state_dir / "gradent.db"
+    try:
+        backlogs = Outbox(open_database(path, read_only=True), path).backlogs()
+    except StateError:  # which has a check of its own
+        return
+    for backlog in backlogs:
+        waiting = f"{count(backlog.waiting, 'message')} {'waits' if backlog.waiting == 1 else 'wait'} for it"
+        if backlog.refused is not None and backlog.since is not None:
+            since = f"{backlog.since.astimezone(zone):%a %-d %b %H:%M}"
+            remedy = "set it right, then: gradent notify test"
+            yield _failed(backlog.channel, f"takes nothing since {since}: {backlog.refused}; {waiting}", remedy)
+        elif backlog.waiting:
+            reason = f": {backlog.reason}" if backlog.reason else ""
+            yield _warning(backlog.channel, f"{waiting}{reason}", "gradent notify flush")
+
+
+def noise(config: "Config") -> tuple[Check, ...]:
+    """Whether a service that is known to count takes what this config would send in a day."""
+    from gradent_cli.notify import noise
+
+    notify, ntfy = config.settings.notify, config.settings.ntfy
+    limit = noise.limit_of(ntfy.server) if ntfy.topic else None
+    if limit is None:
+        return ()
+    host = urlsplit(ntfy.server).hostname
+    checks = []
+    expected = noise.per_day(
+        config.cron_expression, events=notify.events, when=notify.when, quiet_hours=notify.quiet_hours
+    )
+    if expected is not None and expected > limit:
+        checks.append(
+            _warning(
+                "messages",
+                f"runs with news would make {expected} messages a day, and {host} takes {limit} a day from whoever "
+                f"does not pay; what is beyond notify.max_per_day ({notify.max_per_day}) waits, and is told as one",
+                "gradent config set notify.when changed",
+            )
+        )
+    if notify.max_per_day > limit:
+        checks.append(
+            _warning(
+                "messages",
+                f"notify.max_per_day is {notify.max_per_day}, and {host} takes {limit} a day from whoever does not "
+                "pay; it refuses the rest until midnight UTC",
+                "gradent config unset notify.max_per_day",
+            )
+        )
+    said = "only when something changed" if expected is None else f"at most {expected} a day when all goes well"
+    return tuple(checks) or (_fine("messages", f"{said}; {host} takes {limit} a day"),)
 
 
 def _at_once(checks: Sequence[Callable[[], Check]]) -> list[Check]:

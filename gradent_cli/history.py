@@ -1,17 +1,16 @@
-"""What ran, what each tool did and how each message fared: the tables runs, tool_calls and deliveries."""
+"""What ran, what each tool did and how each message fared: the tables runs and tool_calls; deliveries are only read."""
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from gradent_cli.database import to_moment, to_text, transaction
-from gradent_cli.errors import StateError
-from gradent_cli.records import Delivery, Message, Run, ToolCall
+from gradent_cli.database import REMEDY, fact_fits, reading, to_moment, to_text, transaction
+from gradent_cli.errors import DamagedError
+from gradent_cli.records import Delivery, Run, ToolCall
 
-_UNSENT = "its run ended before it was sent"
 _VANISHED = "it ended without a word (killed, out of memory, or the machine stopped)"
 
 
@@ -25,6 +24,10 @@ class History:
         self._connection = connection
 
     # ── writing ──
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is written within is saved as one, or not at all: in whatever table of this database."""
+        return transaction(self._connection)
 
     def add(self, run: Run) -> None:
         """Record a run: `running` before its agent starts, so that a crash stays visible; or `skipped` at once."""
@@ -45,25 +48,26 @@ class History:
                 ),
             )
 
-    def close_vanished(self, now: datetime) -> int:
-        """Close what cannot be going on while the caller holds the lock: runs still `running`, messages still pending.
+    def close_vanished(self, now: datetime) -> tuple[Run, ...]:
+        """Close the runs that cannot be going on while the caller holds the lock: those still `running`.
 
-        Returns how many runs that were; they are `interrupted` now.
+        They are `interrupted`, at the last moment that they are known to have lived. Returns them with what they did.
         """
+        rows = self._rows("SELECT * FROM runs WHERE status = 'running' ORDER BY number", table="runs")
         with transaction(self._connection):
-            vanished = "SELECT number FROM runs WHERE status = 'running'"
-            self._connection.execute(
-                "UPDATE tool_calls SET status = 'failed', error = ?, finished_at = ?"
-                f" WHERE status = 'started' AND run_number IN ({vanished})",
-                (_VANISHED, to_text(now)),
-            )
-            self._connection.execute(
-                "UPDATE deliveries SET status = 'failed', error = ? WHERE status = 'pending'", (_UNSENT,)
-            )
-            return self._connection.execute(
-                "UPDATE runs SET status = 'interrupted', error = ?, finished_at = ? WHERE status = 'running'",
-                (_VANISHED, to_text(now)),
-            ).rowcount
+            for row in rows:
+                run = self._whole(row)
+                last = max([run.started_at, *(call.finished_at or call.started_at for call in run.tools)])
+                self._connection.execute(
+                    "UPDATE tool_calls SET status = 'failed', error = ?, finished_at = ?"
+                    " WHERE status = 'started' AND run_number = ?",
+                    (_VANISHED, to_text(min(last, now)), row["number"]),
+                )
+                self._connection.execute(
+                    "UPDATE runs SET status = 'interrupted', error = ?, finished_at = ? WHERE number = ?",
+                    (_VANISHED, to_text(min(last, now)), row["number"]),
+                )
+        return tuple(filter(None, (self.get(row["id"]) for row in rows)))
 
     def tool(self, run_id: str, call: ToolCall) -> None:
         """Record a tool call as it stands now."""
@@ -90,8 +94,10 @@ class History:
             )
 
     def finish(self, run: Run) -> None:
-        """Save how a run ended. Called before anything is sent."""
+        """Save how a run ended, also of one whose beginning could not be saved. Called before anything is sent."""
         with transaction(self._connection):
+            if not self._rows("SELECT 1 FROM runs WHERE id = ?", run.id):
+                self.add(run)
             self._connection.execute(
                 "UPDATE runs SET status = ?, finished_at = ?, summary = ?, error = ?, exit_code = ?, output_tail = ?"
                 " WHERE id = ?",
@@ -106,47 +112,39 @@ class History:
                 ),
             )
 
-    def will_send(self, message: Message, channels: Iterable[str]) -> None:
-        """Record that a message is about to go to these channels."""
-        with transaction(self._connection):
-            self._connection.executemany(
-                "INSERT INTO deliveries (run_number, message_id, channel, event, status)"
-                " VALUES ((SELECT number FROM runs WHERE id = ?), ?, ?, ?, 'pending')",
-                [(message.run_id, message.id, channel, message.event) for channel in channels],
-            )
-
-    def delivered(self, deliveries: Iterable[Delivery]) -> None:
-        """Record how messages fared."""
-        with transaction(self._connection):
-            self._connection.executemany(
-                "UPDATE deliveries SET status = ?, attempts = attempts + ?, error = ?"
-                " WHERE message_id = ? AND channel = ?",
-                [(d.status, d.attempts, d.error, d.message_id, d.channel) for d in deliveries],
-            )
-
     # ── reading ──
 
     def get(self, run_id: str) -> Run | None:
         """The run with this id, or whose id alone begins so; `last` is the newest. None when there is none."""
         if run_id == "last":
-            rows = self._rows("SELECT * FROM runs ORDER BY number DESC LIMIT 1")
+            rows = self._shown("runs", "SELECT * FROM runs ORDER BY number DESC LIMIT 1")
+        elif not run_id.isascii():  # nobody's id; and SQLite takes no half characters
+            return None
         else:
-            rows = self._rows("SELECT * FROM runs WHERE id = ?", run_id)
+            rows = self._shown("runs", "SELECT * FROM runs WHERE id = ?", run_id)
             if not rows and run_id:
-                rows = self._rows("SELECT * FROM runs WHERE substr(id, 1, ?) = ? LIMIT 2", len(run_id), run_id)
+                rows = self._shown(
+                    "runs", "SELECT * FROM runs WHERE id >= ? AND id < ? LIMIT 2", run_id, run_id + "\x7f"
+                )
         return self._whole(rows[0]) if len(rows) == 1 else None
 
     def recent(self, limit: int, *, status: str | None = None) -> list[Run]:
         """The newest runs first, at most `limit`, with their tools and deliveries."""
         if status is None:
-            rows = self._rows("SELECT * FROM runs ORDER BY number DESC LIMIT ?", limit)
+            rows = self._shown("runs", "SELECT * FROM runs ORDER BY number DESC LIMIT ?", limit)
         else:
-            rows = self._rows("SELECT * FROM runs WHERE status = ? ORDER BY number DESC LIMIT ?", status, limit)
+            rows = self._shown(
+                "runs", "SELECT * FROM runs WHERE status = ? ORDER BY number DESC LIMIT ?", status, limit
+            )
         return [self._whole(row) for row in rows]
 
     def previous(self) -> Run | None:
         """The newest run that worked and ended, without its tools: not one that is running or was skipped."""
-        rows = self._rows("SELECT * FROM runs WHERE status NOT IN ('running', 'skipped') ORDER BY number DESC LIMIT 1")
+        newest = (
+            "SELECT max(number) FROM runs WHERE status ="  # one look into the index each, however many were skipped
+        )
+        each = " UNION ALL ".join(f"{newest} '{status}'" for status in ("success", "failure", "timeout", "interrupted"))
+        rows = self._rows(f"SELECT * FROM runs WHERE number IN ({each}) ORDER BY number DESC LIMIT 1", table="runs")
         return _run(rows[0]) if rows else None
 
     def fired_at(self) -> datetime | None:
@@ -154,22 +152,12 @@ class History:
         rows = self._rows("SELECT started_at FROM runs WHERE trigger = 'cron' ORDER BY number DESC LIMIT 1")
         return _moment(rows[0]["started_at"]) if rows else None
 
-    def failing_since(self) -> datetime | None:
-        """When the first of the newest unbroken row of failures began; None when the newest run was a success."""
-        rows = self._rows(
-            "SELECT min(started_at) AS since FROM runs WHERE status IN ('failure', 'timeout')"
-            " AND number > coalesce((SELECT max(number) FROM runs WHERE status = 'success'), 0)"
-        )
-        return to_moment(rows[0]["since"])
-
-    def pending_deliveries(self) -> int:
-        """How many deliveries are neither sent nor given up."""
-        return int(self._rows("SELECT count(*) FROM deliveries WHERE status = 'pending'")[0][0])
-
     # ── facts: what was seen last ──
 
     def fact(self, key: str) -> str | None:
         rows = self._rows("SELECT value FROM facts WHERE key = ?", key)
+        if rows and not fact_fits(key, rows[0]["value"]):
+            raise DamagedError(f"cannot read the state: the database is damaged (nonsense in '{key}')", hint=REMEDY)
         return str(rows[0]["value"]) if rows else None
 
     def remember(self, key: str, value: str) -> None:
@@ -178,16 +166,18 @@ class History:
 
     # ── rows and records ──
 
-    def _rows(self, query: str, *parameters: object) -> list[sqlite3.Row]:
-        try:
-            return self._connection.execute(query, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise StateError(f"cannot read the state: {error}") from error
+    def _rows(self, query: str, *parameters: object, table: str | None = None) -> list[sqlite3.Row]:
+        return reading(self._connection, query, *parameters, table=table)
+
+    def _shown(self, table: str, query: str, *parameters: object) -> list[sqlite3.Row]:
+        return reading(self._connection, query, *parameters, table=table, whole=False)
 
     def _whole(self, row: sqlite3.Row) -> Run:
         number = row["number"]
-        tools = self._rows("SELECT * FROM tool_calls WHERE run_number = ? ORDER BY started_at, length(id), id", number)
-        deliveries = self._rows("SELECT * FROM deliveries WHERE run_number = ? ORDER BY number", number)
+        tools = self._shown(
+            "tool_calls", "SELECT * FROM tool_calls WHERE run_number = ? ORDER BY started_at, length(id), id", number
+        )
+        deliveries = self._shown("deliveries", "SELECT * FROM deliveries WHERE run_number = ? ORDER BY number", number)
         return replace(
             _run(row),
             tools=tuple(_tool_call(tool) for tool in tools),

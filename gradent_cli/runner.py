@@ -7,29 +7,34 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
+from time import monotonic
 from typing import Protocol
 
 from gradent_cli.agents import Agent, Clock, RunContext, ToolCallTracker
 from gradent_cli.due import Slots, missed_in_words
-from gradent_cli.errors import AgentTimeoutError, GradentError, RunGoingOnError, StateError
+from gradent_cli.errors import AgentTimeoutError, DamagedError, GradentError, RunGoingOnError, StateError
+from gradent_cli.failures import Failures
 from gradent_cli.history import History
 from gradent_cli.interrupts import Interrupted, Interrupts
+from gradent_cli.messenger import Messenger
 from gradent_cli.notify import policy
-from gradent_cli.records import Delivery, Event, Message, Report, Run, RunStatus, ToolCall
+from gradent_cli.records import Message, Report, Run, RunStatus, ToolCall
+from gradent_cli.text import count
 
 SEND_SECONDS = 30.0
-"""How long after its agent a run may still be busy sending, all channels together."""
+"""How long after its agent a run may still be busy sending, all channels together. What is not taken then is kept."""
+PING_SECONDS = 11.0
+"""How much of that may be for a watcher: two tries of five seconds."""
 LAST_SECONDS = 2.0
 """The same for a run that was asked to end."""
 
 
-class Dispatch(Protocol):
-    """Takes messages at once and says later how they fared."""
+class Pings(Protocol):
+    """Tells a watcher elsewhere that a run begins and how it ends; a ping is about now and never repeated."""
 
-    @property
-    def channels(self) -> Sequence[str]: ...
-    def post(self, message: Message) -> None: ...
-    def finish(self, seconds: float) -> tuple[Delivery, ...]: ...
+    def start(self, run_id: str) -> None: ...
+    def ended(self, run_id: str, *, success: bool, exit_code: int | None, log: str) -> None: ...
+    def finish(self, seconds: float) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,22 +42,31 @@ class Tools:
     """What `cli.run` builds for one run.
 
     `lock` is entered for the whole run; `redact` takes secrets out of a text; `watch` sees every tool call as it
-    changes; `log` takes a run id and a text. `unwanted` says why a run is to be skipped now; empty when it is not.
+    changes; `log` takes a run id and a text. `end_leftovers` ends what a run of this id has left behind and returns how
+    many that were; `check` raises DamagedError when the state cannot be relied on; `tidy` is called when all is told.
+    `mended` says what was done about a damaged state; `unwanted` why a run is to be skipped now. Both are empty when
+    there is nothing to say.
     """
 
     agent: Agent
     history: History
     slots: Slots
+    failures: Failures
     lock: AbstractContextManager[None]
-    dispatch: Dispatch
+    messenger: Messenger
     clock: Clock
     zone: tzinfo
     log: Callable[[str, str], None]
     redact: Callable[[str], str]
     watch: Callable[[ToolCall], None]
     timeout: timedelta
-    events: Sequence[Event]
+    remind_every: timedelta
     notify_tools: Sequence[str]
+    pings: Pings | None = None
+    end_leftovers: Callable[[str], int] = lambda _: 0
+    check: Callable[[], None] = lambda: None
+    tidy: Callable[[], None] = lambda: None
+    mended: str = ""
     unwanted: str = ""
 
 
@@ -88,6 +102,7 @@ def run_once(tools: Tools, *, trigger: str, if_due: bool = False) -> Outcome | N
 
     Raises:
         StateError: the lock cannot be taken, or a run that was skipped cannot be remembered.
+        DamagedError: the state is damaged, which was found before the agent was started; nothing was told.
     """
     run = new_run(tools.clock(), trigger=trigger, agent=tools.agent.name)
     if if_due:
@@ -101,6 +116,7 @@ def run_once(tools: Tools, *, trigger: str, if_due: bool = False) -> Outcome | N
                 return None
             if tools.unwanted:
                 return _skipped(tools, run, tools.unwanted, exit_code=0)
+            tools.check()
             scheduled = if_due or trigger != "manual" or tools.slots.installed_at is not None
             missed = tools.slots.waiting(run.started_at)[:-1] if scheduled else ()
             return _Walk(
@@ -120,6 +136,11 @@ def _skipped(tools: Tools, run: Run, why: str, *, exit_code: int) -> Outcome:
     tools.history.add(run)
     tools.slots.settle(run.started_at)
     tools.log(run.id, f"skipped: {why}")
+    if tools.mended:
+        tools.log(run.id, tools.mended)
+        tools.messenger.open(run.id)
+        tools.messenger.tell(policy.mended(run, tools.mended))
+        tools.messenger.finish(SEND_SECONDS)
     return Outcome(run=run, exit_code=exit_code)
 
 
@@ -134,43 +155,54 @@ class _Walk:
     tools: Tools
     run: Run
     missed: str
-    messages: list[Message] = field(default_factory=list)
+    interrupts: Interrupts = field(default_factory=Interrupts)
     unsaved: StateError | None = None
-    told: bool = False
+    begun: bool = False
+    output: str = ""
 
     def go(self) -> Outcome:
-        history, log = self.tools.history, self.tools.log
-        with Interrupts() as interrupts:
+        history, log, messenger = self.tools.history, self.tools.log, self.tools.messenger
+        with self.interrupts as interrupts:
             try:
-                if history.close_vanished(self.run.started_at):
-                    log(self.run.id, "the run before this one ended without a word; recorded as interrupted")
-                previous = history.previous()
-                history.add(self.run)
+                with interrupts.shield():  # a run that was asked to end while it began is on record, too
+                    messenger.open(self.run.id)
+                    self._close_vanished()
+                    previous = history.previous()
+                    with history.together():
+                        history.add(self.run)
+                        if self.tools.mended:
+                            messenger.tell(policy.mended(self.run, self.tools.mended))
+                        messenger.tell(policy.started(self.run))
                 self.tools.slots.settle(self.run.started_at)
+                if self.tools.pings is not None:
+                    self.tools.pings.start(self.run.id)
                 log(self.run.id, f"started by {self.run.trigger}, agent {self.run.agent}")
-                if self.missed:
-                    log(self.run.id, self.missed)
-                self._tell(policy.started(self.run))
-                report, status, exit_code = self._work(interrupts, previous)
+                for sentence in filter(None, (self.tools.mended, self.missed)):
+                    log(self.run.id, sentence)
+                self.begun = True
+                report, status, exit_code = self._work(previous)
             except Interrupted as interrupt:
                 report, status, exit_code = _ended(f"ended by {interrupt}"), "interrupted", interrupt.exit_code
             except StateError as error:
+                if isinstance(error, DamagedError) and not self.begun:
+                    messenger.stop(LAST_SECONDS)  # what is on its way is marked, and the next one has its turn
+                    raise
                 self.unsaved = error
                 report, status, exit_code = _ended(error.message, error.hint), "failure", error.exit_code
             try:
                 with interrupts.shield():
                     self._finish(report, status)
-                self._say_how_it_ended(report)
                 self._settle(SEND_SECONDS)
             except Interrupted as interrupt:
                 # The outcome stands. What is on its way gets a moment more, and nothing cuts that short.
                 interrupts.hush()
                 log(self.run.id, f"sending was cut short by {interrupt}")
-                self._say_how_it_ended(report)
                 self._settle(LAST_SECONDS)
+            interrupts.hush()
+            self._note(self.tools.tidy)
         if self.unsaved is not None:
-            return Outcome(run=self.run, exit_code=self.unsaved.exit_code, messages=tuple(self.messages))
-        return Outcome(run=self._on_record(), exit_code=exit_code, messages=tuple(self.messages))
+            return Outcome(run=self.run, exit_code=self.unsaved.exit_code, messages=messenger.told)
+        return Outcome(run=self._on_record(), exit_code=exit_code, messages=messenger.told)
 
     def _on_record(self) -> Run:
         """The run with its tools and deliveries; without them where they cannot be read."""
@@ -179,8 +211,19 @@ class _Walk:
         except StateError:
             return self.run
 
-    def _work(self, interrupts: Interrupts, previous: Run | None) -> tuple[Report, RunStatus, int]:
-        tools = self.tools
+    def _close_vanished(self) -> None:
+        """The runs before this one that ended without a word: on record, told, and nothing of them left running."""
+        with self.tools.history.together():
+            vanished = self.tools.history.close_vanished(self.run.started_at)
+            for run in vanished:
+                self.tools.messenger.tell(policy.interrupted(run, self.tools.zone))
+        for run in vanished:
+            self.tools.log(run.id, f"interrupted: {run.error}")
+            if left := self.tools.end_leftovers(run.id):
+                self.tools.log(run.id, f"what it had left running was ended ({count(left, 'process', 'processes')})")
+
+    def _work(self, previous: Run | None) -> tuple[Report, RunStatus, int]:
+        tools, interrupts = self.tools, self.interrupts
         tracker = ToolCallTracker(tools.clock, self._tool_changed)
         context = RunContext(
             run_id=self.run.id,
@@ -189,6 +232,7 @@ class _Walk:
             previous=previous,
             log=lambda text: tools.log(self.run.id, text),
             shield=interrupts.shield,
+            keep_output=self._keep_output,
         )
         try:
             with interrupts.time_limit(tools.timeout):
@@ -222,16 +266,20 @@ class _Walk:
             details=tuple(redact(line) for line in call.details),
             error=redact(call.error) if call.error is not None else None,
         )
-        self.tools.history.tool(self.run.id, call)
+        wanted = any(fnmatchcase(call.tool, pattern) for pattern in self.tools.notify_tools)
+        with self.interrupts.shield(), self.tools.history.together():
+            self.tools.history.tool(self.run.id, call)
+            if wanted:
+                self.tools.messenger.tell(policy.tool(self.run, call))
         self.tools.watch(call)
-        if call.status == "started":
-            return
-        self.tools.log(self.run.id, f"{call.tool} {call.status}: {call.error or call.result}")
-        if any(fnmatchcase(call.tool, pattern) for pattern in self.tools.notify_tools):
-            self._tell(policy.tool(self.run, call))
+        if call.status != "started":
+            self.tools.log(self.run.id, f"{call.tool} {call.status}: {call.error or call.result}")
+
+    def _keep_output(self, tail: str) -> None:
+        self.output = tail
 
     def _finish(self, report: Report, status: RunStatus) -> None:
-        """Saved before told."""
+        """How it ended and what there is to tell of it, saved as one; where that cannot be, told all the same."""
         redact = self.tools.redact
         self.run = replace(
             self.run,
@@ -240,63 +288,60 @@ class _Walk:
             summary=redact("\n".join(filter(None, (report.summary, self.missed)))),
             error=redact(report.error) if report.error is not None else None,
             exit_code=report.exit_code,
-            output_tail=redact(report.output_tail),
+            output_tail=redact(report.output_tail or self.output),
         )
         try:
-            self.tools.history.finish(self.run)
+            with self.tools.history.together():
+                self.tools.history.finish(self.run)
+                self._say_how_it_ended(report)
         except StateError as error:
             self.unsaved = error
             self.run = replace(self.run, status="failure", error=error.message)
+            self.tools.messenger.tell_unkept(policy.failed(self.run, None, self.tools.zone, self.missed))
         self.tools.log(self.run.id, f"{self.run.status}: {self.run.error or self.run.summary}")
+        if self.tools.pings is not None:
+            success, log = self.run.status == "success", self.run.output_tail or self.run.error or self.run.summary
+            self.tools.pings.ended(self.run.id, success=success, exit_code=self.run.exit_code, log=log)
 
     def _say_how_it_ended(self, report: Report) -> None:
-        """What was missed is a line of the same message; a message of its own only where that one is not wanted."""
-        if self.told:
-            return
-        events, missed = self.tools.events, self.missed if "missed" in self.tools.events else ""
+        """What was missed is a line of the same message; a message of its own only where that one is not sent."""
+        messenger, zone = self.tools.messenger, self.tools.zone
+        missed = self.missed if messenger.wants("missed") else ""
         if self.run.status == "success":
+            over = self.tools.failures.over()
+            if over is not None and over.told:
+                messenger.tell(policy.recovered(self.run, over, zone))
             lines = tuple(self.tools.redact(line) for line in report.lines or (report.summary,))
-            message = policy.completed(self.run, (*lines, missed))
+            wanted = messenger.wants("completed", changed=report.changed)
+            messenger.tell(policy.completed(self.run, (*lines, missed)), changed=report.changed)
+        elif self.run.status == "interrupted":
+            wanted = False
+            messenger.tell(policy.interrupted(self.tools.history.get(self.run.id) or self.run, zone))
         else:
-            since = self._failing_since()
-            message = policy.failed(self.run, since, self.tools.zone, missed)
-        self._tell(message)
-        if missed and message.event not in events:
-            self._tell(policy.missed(self.run, missed))
-        self.told = True
-
-    def _tell(self, message: Message | None) -> None:
-        if message is None or message.event not in self.tools.events:
-            return
-        self.messages.append(message)
-        channels = self.tools.dispatch.channels
-        if not channels:
-            self.tools.log(self.run.id, f"message: {message.title}\n{message.text}")
-            return
-        self._note(lambda: self.tools.history.will_send(message, channels))
-        self.tools.dispatch.post(message)
+            failures = self.tools.failures
+            news = failures.add(self.run, self.tools.remind_every)
+            wanted = news and messenger.wants("failed")
+            if news and messenger.tell(policy.failed(self.run, failures.now(), zone, missed)):
+                failures.told(self.run)
+        if missed and not wanted:
+            messenger.tell(policy.missed(self.run, missed))
 
     def _settle(self, seconds: float) -> None:
-        deliveries = self.tools.dispatch.finish(seconds)
-        for delivery in deliveries:
+        deadline = monotonic() + seconds
+        for delivery in self.tools.messenger.finish(seconds):
             if delivery.error is not None:
                 self.tools.log(self.run.id, f"{delivery.channel} did not take '{delivery.event}': {delivery.error}")
-        self._note(lambda: self.tools.history.delivered(deliveries))
-
-    def _failing_since(self) -> datetime | None:
-        try:
-            return None if self.unsaved else self.tools.history.failing_since()
-        except StateError:
-            return None
+        if self.tools.pings is not None:
+            trouble = self.tools.pings.finish(max(0.0, min(PING_SECONDS, deadline - monotonic())))
+            if trouble is not None:
+                self.tools.log(self.run.id, trouble)
 
     def _note(self, write: Callable[[], None]) -> None:
-        """Put on record how the telling goes; where that fails the run is what it is."""
-        if self.unsaved is not None:
-            return
+        """What is not worth failing a run for that is over."""
         try:
             write()
         except StateError as error:
-            self.tools.log(self.run.id, f"not on record: {error.message}")
+            self.tools.log(self.run.id, f"not done: {error.message}")
 
 
 def _ended(error: str, hint: str | None = None) -> Report:

@@ -5,6 +5,7 @@ import pytest
 
 from gradent_cli.database import open_database
 from gradent_cli.history import History
+from gradent_cli.outbox import Outbox
 from gradent_cli.records import Delivery, Message, Run, ToolCall
 from tests.street.clock import NOW
 
@@ -31,8 +32,11 @@ def past(home, config):
     message = Message(
         id="m", event="completed", title="", text="", priority=3, tags=(), created_at=NOW, run_id="run-1"
     )  # fmt: skip
-    history.will_send(message, ["ntfy", "discord"])
-    history.delivered([Delivery(message_id="m", channel="ntfy", event="completed", status="sent", attempts=1)])
+    outbox = Outbox(open_database(state / "gradent.db"), state / "gradent.db")
+    outbox.open({"ntfy": "1", "discord": "2"})
+    outbox.put(message)
+    sent = Delivery(message_id="m", channel="ntfy", event="completed", status="sent", attempts=1)
+    outbox.settle(sent, permanent=None, retry_after=None)
     return history
 
 

@@ -7,13 +7,13 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from gradent_cli.cli.run import _tools
 from gradent_cli.config import load
-from gradent_cli.notify import Dispatch
-from gradent_cli.text import Redactor
+from gradent_cli.notify.noise import Rules
 from tests.street.server import Answer
 
 FEED = """BEGIN:VCALENDAR\r
@@ -344,13 +344,18 @@ def test_the_config_reaches_the_run(config, home):
     """Every limit and choice of the file is the one that the run works with."""
     config(
         command("true", prompt="p", timeout="7min", grace="3s", idle_timeout="2min", notify_tools=["a*"], cwd="~")
-        + '[agent.env]\nKEY = "value"\n[notify]\nevents = ["failed"]\n'
+        + '[agent.env]\nKEY = "value"\n[notify]\nevents = ["failed", "tool"]\nwhen = "failed"\nremind_every = "2h"\n'
+        + 'quiet_hours = "22:00-07:00"\nquiet_failures = true\nmax_per_day = 7\n[study]\ntimezone = "Asia/Tokyo"\n'
     )
     loaded = load(home / ".config/gradent/config.toml", os.environ)
-    tools = _tools(
-        loaded, os.environ, Dispatch((), Redactor(())), Redactor(()), print, trigger="cron", dry_run=True, force=False
+    tools = _tools(loaded, os.environ, print, trigger="cron", dry_run=True, force=False)
+    assert (tools.timeout, tools.remind_every, tools.notify_tools) == (
+        timedelta(minutes=7), timedelta(hours=2), ["a*"]
     )  # fmt: skip
-    assert (tools.timeout, tools.events, tools.notify_tools) == (timedelta(minutes=7), ["failed"], ["a*"])
+    assert [tools.messenger.wants(event) for event in ("failed", "tool", "recovered")] == [True, False, False]
+    assert tools.messenger._rules == Rules(
+        quiet_hours="22:00-07:00", quiet_failures=True, max_per_day=7, zone=ZoneInfo("Asia/Tokyo")
+    )
     agent = tools.agent
     assert (agent.argv, agent.prompt, agent.cwd) == (["true"], "p", home)
     assert (agent.grace, agent.idle_timeout) == (timedelta(seconds=3), timedelta(minutes=2))

@@ -106,8 +106,10 @@ def test_missed_slots_are_served_once_and_told(gradent: Gradent, config, state: 
 def test_a_failed_run_says_what_was_missed_too(gradent: Gradent, config, state: Path, server: Server, slot: datetime):
     """In its own message and on record."""
     server.answer = Answer(200, b'{"id":"x"}')
-    config(f'[ntfy]\nserver = "{server.url}"\ntopic = "gradent-test-x7k2m9"\n', code=1)
+    channel = f'[ntfy]\nserver = "{server.url}"\ntopic = "gradent-test-x7k2m9"\n'
+    config(channel)
     gradent("run")
+    config(channel, code=1)
     slept_since(state, slot - timedelta(hours=50, minutes=30))
     assert gradent("run", "--quiet").code == 1
     assert "50 runs missed" in str(last(gradent)["summary"])

@@ -295,6 +295,49 @@ def test_a_config_that_cron_cannot_take_is_no_drift(gradent: Gradent, crontab: C
     assert examined(config, "crontab").message == "gradent is not installed in it"
 
 
+def test_what_becomes_of_held_messages_is_told(gradent: Gradent, crontab: Crontab, config: Path):
+    """Fine with a line that sends them; a warning without it, and where nothing is installed."""
+    config.write_text('frequency = "24hours"\n[notify]\nquiet_hours = "22:30-07:00"\n')
+    assert told(examined(config, "quiet hours")) == (
+        "warning",
+        "nothing sends what 22:30-07:00 holds when it ends, but a run after it",
+        "gradent install-cron",
+    )
+    gradent("install-cron")
+    assert told(examined(config, "quiet hours")) == (
+        "ok", "22:30-07:00; what they hold is sent when they end", None,
+    )  # fmt: skip
+    lines = block.installed(crontab.tab or b"", config) or ()
+    crontab.tab = block.install(crontab.tab or b"", config, lines[:1])
+    missing = "no line of the crontab sends what quiet hours held when they end"
+    assert told(examined(config, "quiet hours")) == ("warning", missing, "gradent install-cron")
+    assert f"{missing}: gradent install-cron" in json.loads(gradent("status", "--json").out)["drift"]
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "said"),
+    [
+        ('frequency = "15min"', "warning", "runs with news would make 384 messages a day, and ntfy.sh takes 250 a day"),
+        ('frequency = "30min"', "ok", "at most 192 a day when all goes well; ntfy.sh takes 250 a day"),
+        ('[notify]\nwhen = "changed"', "ok", "only when something changed; ntfy.sh takes 250 a day"),
+        ("[notify]\nmax_per_day = 1000", "warning", "notify.max_per_day is 1000, and ntfy.sh takes 250 a day"),
+    ],
+)
+def test_messages_a_day_are_held_against_the_limit(config: Path, text: str, verdict: str, said: str):
+    """A warning at most: what is too much waits, and is told as one."""
+    (check,) = doctor.noise(read_config(config, f'{text}\n[ntfy]\ntopic = "mine-a1b2c3d4e5"\n', {}))
+    assert (check.check, check.status) == ("messages", verdict)
+    assert check.message.startswith(said)
+    assert (check.remedy is not None) == (verdict == "warning")
+
+
+def test_a_server_of_ones_own_has_no_known_limit(config: Path):
+    """Nor has one that nothing is sent to."""
+    own = '[ntfy]\ntopic = "mine-a1b2c3d4e5"\nserver = "https://ntfy.example.org"\n'
+    assert doctor.noise(read_config(config, f'frequency = "15min"\n{own}', {})) == ()
+    assert doctor.noise(read_config(config, 'frequency = "15min"\n', {})) == ()
+
+
 def test_a_vanished_python_is_told(gradent: Gradent, crontab: Crontab, config: Path):
     """The line names one that is gone."""
     gradent("install-cron")

@@ -7,6 +7,7 @@ import pytest
 
 from gradent_cli.agents.study.store import Known
 from gradent_cli.cli import render
+from gradent_cli.outbox import Backlog
 from gradent_cli.records import Assignment, Delivery, Plan, Run, Session, Shortfall, ToolCall
 from tests.street.clock import NOW
 
@@ -83,7 +84,65 @@ def test_the_page_of_a_run_hides_nothing_and_harms_nobody():
 
 def test_deliveries_are_a_sentence_a_channel():
     """How many arrived, and why the others did not."""
-    assert render.deliveries_text(RUN) == ["Sent 1 message to ntfy.", "ntfy did not take 1 message: no answer"]
+    assert render.deliveries_text(RUN) == ["Sent 1 message to ntfy.", "1 message could not go to ntfy: no answer"]
+
+
+def test_what_becomes_of_messages_is_said_in_eighty_columns():
+    """Later and why, or not; the reason of the one that has one."""
+    waiting = [
+        Delivery(message_id=id, channel="discord", event="tool", status="pending", error=error)
+        for id, error in (
+            ("3", "Discord could not be reached: the connection was refused " + "again " * 9),
+            ("4", None),
+        )
+    ]
+    sentences = render.deliveries_text(replace(RUN, deliveries=(*RUN.deliveries, *waiting)))
+    assert sentences[2].startswith("2 messages will go to discord later: Discord could not be reached: the")
+    assert max(len(line) for sentence in sentences for line in sentence.splitlines()) <= 80
+
+
+def test_a_command_is_not_broken_at_its_hyphens():
+    """It can be copied as it stands, whatever the width."""
+    for blanks in range(60, 80):
+        assert "--ntfy-token" in render.hanging("", "x" * blanks + " gradent config set --ntfy-token -", indent=2)
+
+
+def test_a_folded_delivery_is_explained():
+    """Whoever looks up one of the runs that were told as one."""
+    folded = replace(RUN.deliveries[0], status="folded")
+    assert "folded: told by one message for several runs" in render.run_page(replace(RUN, deliveries=(folded,)), UTC)
+    assert "folded" not in render.run_page(RUN, UTC)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, ["2 messages wait for ntfy, the oldest since Mon 23 Nov 09:00: no network"]),
+        ({"waiting": 1, "reason": ""}, ["1 message waits for ntfy, since Mon 23 Nov 09:00"]),
+        (
+            {"closed_until": NOW + timedelta(hours=2), "reason": "used up"},
+            ["2 messages wait for ntfy, the oldest since Mon 23 Nov 09:00: used up", "next try: Mon 23 Nov 11:00"],
+        ),
+        (
+            {"refused": "it is gone", "since": NOW, "closed_until": NOW + timedelta(days=1)},
+            [
+                "ntfy has taken nothing since Mon 23 Nov 09:00: it is gone",
+                "2 messages wait for ntfy, the oldest since Mon 23 Nov 09:00",
+                "next try: Tue 24 Nov 09:00",
+            ],
+        ),
+        (
+            {"refused": "it is gone", "since": NOW, "waiting": 0, "oldest_at": None},
+            ["ntfy has taken nothing since Mon 23 Nov 09:00: it is gone"],
+        ),
+    ],
+)
+def test_what_waits_for_a_channel_is_said_with_the_reason(changes, lines):
+    """How many, since when, why, and when it is tried next; the same facts as in the JSON."""
+    known = {"channel": "ntfy", "waiting": 2, "oldest_at": NOW, "reason": "no network"}
+    document = json.loads(json.dumps(render.backlog_document(Backlog(**(known | changes)))))
+    assert render.backlog_text(document, UTC).splitlines() == lines
+    assert set(document) == {"channel", "waiting", "oldest_at", "refused", "reason", "since", "next_try_at"}
 
 
 def test_the_agenda_shows_days_sessions_dues_and_what_does_not_fit():

@@ -14,13 +14,19 @@ import pytest
 from gradent_cli import lock
 from gradent_cli.database import open_database
 from gradent_cli.due import Slots
-from gradent_cli.errors import AgentError, ConfigError, NotifyError
+from gradent_cli.errors import AgentError, ConfigError, DamagedError, NotifyError
+from gradent_cli.failures import Failures
 from gradent_cli.history import History
-from gradent_cli.notify import Dispatch
+from gradent_cli.messenger import Messenger
+from gradent_cli.notify import Dispatch, noise
+from gradent_cli.outbox import Outbox
 from gradent_cli.records import EVENTS, Report
 from gradent_cli.runner import Tools, run_once
 from gradent_cli.text import Redactor
 from tests.street.clock import NOW, Clock
+from tests.street.phone import Phone, message
+
+HOUR = timedelta(hours=1)
 
 
 class Agent:
@@ -38,31 +44,31 @@ class Agent:
 
 
 @dataclass
-class Phone:
-    """A channel that keeps what it gets, or refuses it."""
-
-    name: str = "phone"
-    refuse: str = ""
-    got: list[Any] = field(default_factory=list)
-
-    def send(self, message):
-        if self.refuse:
-            raise NotifyError(self.refuse)
-        self.got.append(message)
-
-
-@dataclass
 class Site:
     """Everything a run needs, real but for the agent and the phone."""
 
-    history: History
-    phone: Phone
-    logged: list[Any]
-    seen: list[Any]
-    folder: object
+    folder: Any
+    phone: Phone = field(default_factory=Phone)
+    logged: list[Any] = field(default_factory=list)
+    seen: list[Any] = field(default_factory=list)
 
-    def run(self, agent=None, *, channels=None, **changes):
-        redact = changes.pop("redact", Redactor(["s3cret-planted"]))
+    def __post_init__(self):
+        self.connection = open_database(self.folder / "gradent.db")
+        self.history = History(self.connection)
+
+    def run(self, agent=None, *, channels=None, after=timedelta(0), events=EVENTS, when="always", **changes):
+        """One run, as a process of its own that begins so long after NOW."""
+        redact = Redactor(["s3cret-planted"])
+        clock = changes.pop("clock", Clock(NOW + after, tick=timedelta(seconds=1)))
+        outbox = Outbox(self.connection, self.folder / "gradent.db", clock=clock, trouble=self.logged.append)
+        dispatch = Dispatch(
+            (self.phone,) if channels is None else channels, redact, ledger=outbox, tries=1,
+            turn=lock.held(self.folder / "outbox.lock", now=NOW, wait=5),
+        )  # fmt: skip
+        messenger = Messenger(
+            outbox, dispatch, rules=noise.Rules(quiet_hours=None, quiet_failures=False, max_per_day=200, zone=UTC),
+            events=events, when=when, clock=clock, log=self.logged.append,
+        )  # fmt: skip
         tools = Tools(
             **{
                 "agent": agent or Agent(),
@@ -71,25 +77,45 @@ class Site:
                     config=self.folder / "config.toml", state_dir=self.folder, expression="0 * * * *", zone=UTC,
                     environ={}, runs=list, installed_at=None, pause=None,
                 ),
+                "failures": Failures(self.connection),
                 "lock": lock.held(self.folder / "lock", now=NOW),
-                "dispatch": Dispatch((self.phone,) if channels is None else channels, redact),
-                "clock": Clock(tick=timedelta(seconds=1)),
+                "messenger": messenger,
+                "clock": clock,
                 "zone": UTC,
                 "log": lambda run_id, text: self.logged.append(text),
                 "redact": redact,
                 "watch": self.seen.append,
                 "timeout": timedelta(seconds=30),
-                "events": EVENTS,
+                "remind_every": timedelta(hours=24),
                 "notify_tools": ["*"],
             }
             | changes
         )  # fmt: skip
         return run_once(tools, trigger="manual")
 
+    def vanish(self, agent):
+        """A run that was killed before its end could be saved. Returns its id."""
+        run_id = self.run(agent).run.id
+        self.connection.execute("DELETE FROM deliveries WHERE event = 'completed'")
+        self.connection.execute(
+            "UPDATE runs SET status = 'running', finished_at = NULL, error = NULL WHERE id = ?", (run_id,)
+        )
+        self.phone.got.clear()
+        return run_id
+
+    @property
+    def heard(self):
+        return [message.event for message in self.phone.got]
+
 
 @pytest.fixture
 def site(tmp_path):
-    return Site(History(open_database(tmp_path / "gradent.db")), Phone(), [], [], tmp_path)
+    return Site(tmp_path)
+
+
+def failing(error):
+    """An agent that fails so."""
+    return Agent(lambda context: Report(summary="", error=error))
 
 
 def use_tools(context):
@@ -106,7 +132,7 @@ def test_a_run_is_recorded_and_told_in_order(site):
     """Started, each tool that has news, completed; the record holds run, tools and deliveries."""
     outcome = site.run(Agent(use_tools))
     assert outcome.exit_code == 0
-    assert [message.event for message in site.phone.got] == ["started", "tool", "tool", "completed"]
+    assert site.heard == ["started", "tool", "tool", "completed"]
     run = site.history.get(outcome.run.id)
     assert run == outcome.run
     assert (run.status, run.summary, run.trigger, run.agent) == ("success", "Planned", "manual", "study")
@@ -131,13 +157,12 @@ def test_the_outcome_is_saved_before_it_is_told(site):
     """When the phone hears of the end, the end is on disk."""
     seen = []
 
-    class Watching(Phone):
-        def send(self, message):
-            if message.event == "completed":
-                other = History(open_database(site.folder / "gradent.db"))
-                seen.append(other.get(message.run_id).status)
+    def watch(message):
+        if message.event == "completed":
+            other = History(open_database(site.folder / "gradent.db"))
+            seen.append(other.get(message.run_id).status)
 
-    site.run(channels=(Watching(),))
+    site.run(channels=(Phone(do=watch),))
     assert seen == ["success"]
 
 
@@ -145,11 +170,7 @@ def test_the_start_is_told_while_the_agent_works(site):
     """`Agent Started` does not wait for the end of the run."""
     arrived = threading.Event()
 
-    class Listening(Phone):
-        def send(self, message):
-            arrived.set()
-
-    site.run(Agent(lambda context: Report(summary=str(arrived.wait(5)))), channels=(Listening(),))
+    site.run(Agent(lambda context: Report(summary=str(arrived.wait(5)))), channels=(Phone(do=lambda _: arrived.set()),))
     assert site.history.get("last").summary == "True"
 
 
@@ -197,16 +218,19 @@ def test_the_time_limit_is_a_timeout(site):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_request_to_stop_is_recorded_and_told(site, number, code):
-    """Status `interrupted`; the channels still hear of it."""
+    """Status `interrupted`; the channels still hear of it, with what it had done, and of no failure."""
 
     def work(context):
+        with context.tools.call("check", "Check assignments") as call:
+            call.done("2 assignments")
         os.kill(os.getpid(), number)
         time.sleep(5)
 
     outcome = site.run(Agent(work))
     assert (outcome.run.status, outcome.exit_code) == ("interrupted", code)
     assert site.history.get("last").status == "interrupted"
-    assert site.phone.got[-1].event in ("failed", "interrupted")
+    assert site.heard == ["started", "tool", "interrupted"]
+    assert "Check assignments: 2 assignments" in site.phone.got[-1].text
 
 
 def test_a_tool_that_never_said_how_it_went_has_failed(site):
@@ -227,11 +251,18 @@ def test_the_second_of_two_is_skipped(site):
 
 def test_a_channel_that_fails_leaves_the_outcome_alone(site):
     """Its reason is a delivery; the other channel and the exit code do not notice."""
-    bad = Phone("bad", refuse="the webhook is gone")
-    outcome = site.run(channels=(bad, site.phone))
+    bad = Phone("bad", refuse=NotifyError("the webhook is gone", permanent="channel"))
+    slow = Phone("slow", refuse="no network")
+    outcome = site.run(channels=(bad, slow, site.phone))
     assert (outcome.run.status, outcome.exit_code) == ("success", 0)
-    fared = {(d.channel, d.status, d.error) for d in outcome.run.deliveries}
-    assert fared == {("phone", "sent", None), ("bad", "failed", "the webhook is gone")}
+    fared = {(d.channel, d.event, d.status, d.error) for d in outcome.run.deliveries}
+    assert fared >= {
+        ("phone", "completed", "sent", None),
+        ("bad", "started", "failed", "the webhook is gone"),
+        ("bad", "completed", "failed", "the webhook is gone"),
+        ("slow", "started", "pending", "no network"),
+        ("slow", "completed", "pending", None),
+    }
 
 
 def test_without_a_channel_messages_go_to_the_log(site):
@@ -245,7 +276,7 @@ def test_without_a_channel_messages_go_to_the_log(site):
 def test_only_the_events_asked_for_are_told(site):
     """`notify.events` and `agent.notify_tools` choose."""
     site.run(Agent(use_tools), events=["tool", "failed"], notify_tools=["ch*"])
-    assert [message.event for message in site.phone.got] == ["tool"]
+    assert site.heard == ["tool"]
 
 
 def test_secrets_reach_no_record_and_no_phone(site):
@@ -268,42 +299,67 @@ def test_secrets_reach_no_record_and_no_phone(site):
 
 
 def test_a_vanished_predecessor_is_closed(site):
-    """A run that was killed is found by the next one; the agent is told of it as its previous run."""
-    site.run()
-    site.history._connection.execute("UPDATE runs SET status = 'running', finished_at = NULL")
-    agent = Agent()
-    site.run(agent)
+    """Killed, it is found by the next run; the agent is told of it as its previous run, and the phone, before all."""
+    killed = site.vanish(Agent(use_tools))
+    agent, ended = Agent(), []
+    site.run(agent, after=HOUR, end_leftovers=lambda run_id: ended.append(run_id) or 2)
     assert [run.status for run in site.history.recent(5)] == ["success", "interrupted"]
     assert agent.context.previous.status == "interrupted"
+    assert site.heard == ["interrupted", "started", "completed"]
+    told = site.phone.got[0]
+    assert (told.run_id, told.failure) == (killed, True)
+    assert "The run of Mon 23 Nov 09:00 UTC: it ended without a word" in told.text
+    assert "Check assignments: 2 assignments" in told.text
+    assert ended == [killed]
+    assert "what it had left running was ended (2 processes)" in site.logged
+
+
+def test_a_vanished_run_is_told_once(site):
+    """Not by the run after next."""
+    site.vanish(Agent())
+    site.run(after=HOUR)
+    site.run(after=2 * HOUR)
+    assert site.heard.count("interrupted") == 1
+
+
+def test_each_run_that_vanished_is_told(site):
+    """Two in a row are two messages: each has something else to show for itself, and no success lies between."""
+    site.vanish(failing("down"))
+    second = site.vanish(failing("down"))
+    site.run(failing("down"), after=HOUR)
+    assert [message.run_id for message in site.phone.got if message.event == "interrupted"] == [second]
+
+
+def test_what_a_killed_run_did_not_send_comes_first(site):
+    """Its messages were kept with its records: the next run sends them, and only then its own."""
+    site.phone.refuse = "no network"
+    site.vanish(Agent(use_tools))
+    site.phone.refuse = ""
+    site.run(after=HOUR)
+    assert site.heard == ["tool", "completed", "interrupted", "started", "completed"]
+    assert site.phone.got[1].title == "📬 2 Earlier Messages"
 
 
 def test_a_second_failure_says_since_when(site):
-    """The failure message names the first of the row."""
-    failing = Agent(lambda context: Report(summary="", error="down"))
-    site.run(failing)
-    site.run(failing, clock=Clock(NOW + timedelta(hours=3)))
-    assert "since Mon 23 Nov 09:00 UTC" in site.phone.got[-1].text
+    """The failure message names the first of the row, and how many there were."""
+    site.run(failing("down"))
+    site.run(failing("upside down"), after=3 * HOUR)
+    assert "It has failed 2 times since Mon 23 Nov 09:00 UTC." in site.phone.got[-1].text
 
 
 def test_trouble_with_the_records_of_sending_leaves_the_outcome_alone(site):
     """From the moment the outcome is saved, a database that fails changes neither status nor exit code."""
 
-    class Spoiling(Phone):
-        def send(self, message):
-            if message.event == "completed":
-                self.got.append(message)
-
     def work(context):
-        site.history._connection.execute(
-            "CREATE TRIGGER no_more BEFORE INSERT ON deliveries BEGIN SELECT RAISE(ABORT, 'no'); END"
+        site.connection.execute(
+            "CREATE TRIGGER no_more BEFORE UPDATE OF sent_at ON deliveries BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
         return Report(summary="fine")
 
-    phone = Spoiling()
-    outcome = site.run(Agent(work), channels=(phone,))
+    outcome = site.run(Agent(work))
     assert (outcome.run.status, outcome.exit_code) == ("success", 0)
-    assert [message.event for message in phone.got] == ["completed"]
-    assert any("not on record" in text for text in site.logged)
+    assert site.phone.got[-1].event == "completed"
+    assert any("it may come again" in text for text in site.logged)
 
 
 def test_a_state_that_cannot_be_written_is_told_all_the_same(site):
@@ -311,5 +367,162 @@ def test_a_state_that_cannot_be_written_is_told_all_the_same(site):
     site.history._connection.execute("PRAGMA query_only = ON")
     outcome = site.run(lock=nullcontext())
     assert (outcome.run.status, outcome.exit_code) == ("failure", 74)
-    assert [message.event for message in site.phone.got] == ["failed"]
+    assert site.heard == ["failed"]
     assert "cannot write the state" in site.phone.got[0].text
+
+
+# ── failures that are remembered ──
+
+
+def test_the_same_failure_is_told_once(site):
+    """Numbers, times and ids do not make it another one; it is told again when it is time for a reminder."""
+    for number in range(4):
+        site.run(failing(f"took {number} s (request 8f3a91c{number})"), after=number * HOUR, events=["failed"])
+    assert site.heard == ["failed"]
+    site.run(failing("took 9 s (request 8f3a91c9)"), after=25 * HOUR, events=["failed"])
+    assert site.heard == ["failed"] * 2
+    assert "It has failed 5 times since Mon 23 Nov 09:00 UTC." in site.phone.got[-1].text
+
+
+def test_another_failure_is_told_at_once(site):
+    """A, B, A within a day: A and B once each."""
+    for number, error in enumerate(("no network", "no key", "no network")):
+        site.run(failing(error), after=number * HOUR, events=["failed"])
+    assert [message.text.splitlines()[0] for message in site.phone.got] == ["no network", "no key"]
+
+
+def test_recovery_is_told_once(site):
+    """The first success after a failure that was told: how many there were and for how long; then it is forgotten."""
+    for number in range(3):
+        site.run(failing("no network"), after=number * HOUR)
+    for number in range(3, 5):
+        site.run(after=number * HOUR)
+    assert site.heard[-5:] == ["started", "recovered", "completed", "started", "completed"]
+    assert site.phone.got[-4].text == "It works again. It had failed 3 times in 3h, since Mon 23 Nov 09:00 UTC."
+    site.run(failing("no network"), after=5 * HOUR)
+    assert site.heard[-1] == "failed"
+
+
+@pytest.mark.parametrize("options", [{"events": ["recovered", "completed"]}, {"channels": ()}])
+def test_what_nobody_was_told_of_is_not_over(site, options):
+    """No recovery without a failure that somebody heard of."""
+    site.run(failing("no network"), **options)
+    site.run(after=HOUR, events=["recovered", "completed"])
+    assert site.heard == ["completed"]
+
+
+def test_a_failure_that_nobody_could_be_told_of_is_told_later(site):
+    """The first run with a channel tells it."""
+    site.run(failing("no network"), channels=())
+    site.run(failing("no network"), after=HOUR, events=["failed"])
+    assert site.heard == ["failed"]
+
+
+def test_an_interrupted_run_is_no_recovery_and_no_failure(site):
+    """Somebody stopped it: what fails goes on failing, and is told as over only when a run succeeds."""
+
+    def stopped(context):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    site.run(failing("no network"), events=["failed", "recovered"])
+    site.run(Agent(stopped), after=HOUR, events=["failed", "recovered"])
+    site.run(after=2 * HOUR, events=["failed", "recovered"])
+    assert site.heard == ["failed", "recovered"]
+    assert "It had failed 1 time in 2h" in site.phone.got[-1].text
+
+
+def test_a_clock_put_back_does_not_silence_failures(site):
+    """A reminder that lies in the future was set by another clock."""
+    site.run(failing("no network"), after=48 * HOUR, events=["failed"])
+    site.run(failing("no network"), events=["failed"])
+    assert site.heard == ["failed"] * 2
+
+
+# ── what was missed ──
+
+
+def test_what_was_missed_is_a_line_of_the_failure(site):
+    """And a message of its own only where that line reaches nobody: a failure that was told before."""
+
+    def heard(after, **options):
+        site.phone.got.clear()
+        slots = Slots(
+            config=site.folder / "config.toml", state_dir=site.folder, expression="0 * * * *", zone=UTC, environ={},
+            runs=list, installed_at=NOW + after - 3 * HOUR, pause=None,
+        )  # fmt: skip
+        outcome = site.run(failing("no network"), after=after + HOUR / 2, slots=slots, **options)
+        return [(message.event, "runs missed" in message.text) for message in outcome.messages]
+
+    assert heard(timedelta(0)) == [("started", False), ("failed", True)]
+    assert heard(12 * HOUR) == [("started", False), ("missed", True)]
+    assert heard(48 * HOUR, channels=()) == [("started", False), ("failed", True)]
+
+
+# ── ends at every moment ──
+
+
+def test_a_request_to_stop_at_the_very_start_is_on_record(site):
+    """It waits until the run is in the history; the run that is told of can be looked up."""
+
+    def stop(each):
+        if each.id == "early":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    site.phone.do = stop
+    outbox = Outbox(site.connection, site.folder / "gradent.db", clock=Clock())
+    outbox.open({"phone": "a phone"})
+    outbox.put(message("early", "failed"))
+    outcome = site.run(Agent(lambda context: time.sleep(5)), pings=None)
+    assert (outcome.run.status, outcome.exit_code) == ("interrupted", 143)
+    assert site.history.get(outcome.run.id).status == "interrupted"
+    assert site.heard == ["failed", "started", "interrupted"]
+
+
+def test_a_request_to_stop_while_sending_keeps_outcome_and_messages(site):
+    """The run is what it was, ends within seconds, and what did not get through waits for the next."""
+    let_go = threading.Event()
+
+    def hang(message):
+        os.kill(os.getpid(), signal.SIGTERM)
+        let_go.wait(10)
+
+    began = time.monotonic()
+    outcome = site.run(channels=(Phone(do=hang),), events=["completed"])
+    let_go.set()
+    assert time.monotonic() - began < 4
+    assert (outcome.run.status, outcome.exit_code) == ("success", 0)
+    assert any("sending was cut short by SIGTERM" in text for text in site.logged)
+
+
+def test_before_a_damaged_state_is_handed_over_nothing_is_on_its_way(site):
+    """What was sent is marked in it, so that it does not come again, and whoever goes on has their turn to send."""
+    site.run(events=[])
+    outbox = Outbox(site.connection, site.folder / "gradent.db", clock=Clock())
+    outbox.open({"phone": "a phone"})
+    outbox.put(message("early", "failed"))
+    site.connection.execute("UPDATE runs SET started_at = 'nonsense'")
+    agent = Agent()
+    with pytest.raises(DamagedError):
+        site.run(agent)
+    assert agent.context is None
+    assert [each.id for each in site.phone.got] == ["early"]
+    assert outbox.pending() == 0
+    assert not lock.is_held(site.folder / "outbox.lock")
+
+
+def test_a_run_whose_start_could_not_be_saved_is_on_record_at_its_end(site):
+    """The database was busy then and is not any more: the failure is in the history, and told."""
+    other = open_database(site.folder / "gradent.db")
+    other.execute("BEGIN IMMEDIATE")
+    site.connection.execute("PRAGMA busy_timeout = 20")
+
+    def let_go(text):  # called when the end is put together
+        if other.in_transaction:
+            other.execute("ROLLBACK")
+        return text
+
+    outcome = site.run(redact=let_go)
+    assert (outcome.run.status, outcome.exit_code) == ("failure", 74)
+    assert site.history.get(outcome.run.id).status == "failure"
+    assert site.heard == ["failed"]

@@ -10,6 +10,8 @@ import typer
 from gradent_cli.errors import GradentError, UsageError
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from gradent_cli.config import Config
     from gradent_cli.history import History
 
@@ -35,7 +37,7 @@ def status(
     from gradent_cli.frequency import local_zone
 
     config = load(context.obj, os.environ)
-    found = _look(config, _history(config))
+    found = _look(config, _database(config))
     if as_json:
         render.document(found)
     else:
@@ -56,8 +58,9 @@ def history(
     from gradent_cli.cli import render
     from gradent_cli.config import load
     from gradent_cli.frequency import local_zone
+    from gradent_cli.history import History
 
-    past = _history(load(context.obj, os.environ))
+    past = History(_database(load(context.obj, os.environ)))
     zone = local_zone(os.environ)
     if run_id is not None:
         run = past.get(run_id)
@@ -77,20 +80,23 @@ def history(
         typer.echo(f"No run {'ended so' if only else 'yet'}.")
 
 
-def _history(config: "Config") -> "History":
+def _database(config: "Config") -> "sqlite3.Connection":
     from gradent_cli.database import open_database
-    from gradent_cli.history import History
 
-    return History(open_database(config.state_dir / "gradent.db", read_only=True))
+    return open_database(config.state_dir / "gradent.db", read_only=True)
 
 
-def _look(config: "Config", past: "History") -> dict[str, Any]:
+def _look(config: "Config", connection: "sqlite3.Connection") -> dict[str, Any]:
     """The status document; times are ISO 8601 UTC."""
     from gradent_cli.cli import render
     from gradent_cli.cli.schedule import open_slots, unwanted
+    from gradent_cli.history import History
     from gradent_cli.notify import open_channels
+    from gradent_cli.outbox import Outbox
 
     settings = config.settings
+    past = History(connection)
+    outbox = Outbox(connection, config.state_dir / "gradent.db")
     now = datetime.now(UTC)
     expression = config.cron_expression
     slots = open_slots(config, past, os.environ, read_only=True)
@@ -114,7 +120,8 @@ def _look(config: "Config", past: "History") -> dict[str, Any]:
         "last_error": last.error if last else None,
         "next_execution": render.utc(slots.next_wanted(now)) if line and settings.enabled else None,
         "missed_runs": len(slots.overdue(now)) if expected else 0,
-        "pending_deliveries": past.pending_deliveries(),
+        "pending_deliveries": outbox.pending(),
+        "undelivered": [render.backlog_document(backlog) for backlog in outbox.backlogs()],
         "channels": [channel.name for channel in open_channels(settings)],
     }
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gradent_cli.agents.study.store import Known
     from gradent_cli.doctor import Check
     from gradent_cli.explain import Upcoming
+    from gradent_cli.outbox import Backlog
 
 # ── JSON ──
 
@@ -181,9 +183,11 @@ def hanging(head: str, text: str, *, indent: int | None = None) -> str:
     """`head` and then `text`, wrapped to the width; further lines begin under the text, or at `indent`."""
     margin = " " * (len(head) if indent is None else indent)
     first, *others = text.splitlines() or [""]
-    lines = textwrap.wrap(head + first, width(), subsequent_indent=margin, drop_whitespace=True) or [head.rstrip()]
+    wrap = textwrap.TextWrapper(width(), subsequent_indent=margin, break_on_hyphens=False)  # a command stays one
+    lines = wrap.wrap(head + first) or [head.rstrip()]
+    wrap.initial_indent = margin
     for other in others:
-        lines += textwrap.wrap(other, width(), initial_indent=margin, subsequent_indent=margin)
+        lines += wrap.wrap(other)
     return "\n".join(lines)
 
 
@@ -231,14 +235,15 @@ def live_tools() -> tuple[Callable[[ToolCall], None], Callable[[], None]]:
         return plainly, lambda: None
 
     from rich.console import Console
+    from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     status = console.status("Starting")
     status.start()
 
     def lively(call: ToolCall) -> None:
         if call.status == "started":
-            status.update(f"{call.title} …")
+            status.update(Text(f"{call.title} …"))
         else:
             status.update("")
             try_to_show(lambda: console.print(tool_line(call), markup=False, soft_wrap=True))
@@ -284,18 +289,50 @@ def messages_text(messages: Sequence[Message]) -> str:
 
 
 def deliveries_text(run: Run) -> list[str]:
-    """A sentence for each channel: how many messages it took, and why it did not take the others."""
+    """A sentence for each channel, wrapped: how many messages it took, and what becomes of the others."""
     sentences = []
     for channel in dict.fromkeys(delivery.channel for delivery in run.deliveries):
         mine = [delivery for delivery in run.deliveries if delivery.channel == channel]
-        sent = [delivery for delivery in mine if delivery.status == "sent"]
-        lost = [delivery for delivery in mine if delivery.status != "sent"]
-        if sent:
-            sentences.append(f"Sent {count(len(sent), 'message')} to {channel}.")
-        if lost:
-            reason = next((delivery.error for delivery in reversed(lost) if delivery.error), "no answer yet")
-            sentences.append(f"{channel} did not take {count(len(lost), 'message')}: {reason}")
+        counts: Counter[str] = Counter(delivery.status for delivery in mine)
+        if counts["sent"]:
+            sentences.append(f"Sent {count(counts['sent'], 'message')} to {channel}.")
+        for status, words in (("pending", "will go to {} later"), ("failed", "could not go to {}")):
+            if counts[status]:
+                reason = next((each.error for each in reversed(mine) if each.status == status and each.error), "")
+                said = f"{count(counts[status], 'message')} {words.format(channel)}"
+                sentences.append(hanging("", f"{said}: {reason}" if reason else f"{said}.", indent=2))
     return sentences
+
+
+def backlog_document(backlog: "Backlog") -> dict[str, Any]:
+    """Its keys in `status --json`, under `undelivered`."""
+    return {
+        "channel": backlog.channel,
+        "waiting": backlog.waiting,
+        "oldest_at": utc(backlog.oldest_at),
+        "refused": backlog.refused is not None,
+        "reason": backlog.refused or backlog.reason,
+        "since": utc(backlog.since),
+        "next_try_at": utc(backlog.closed_until),
+    }
+
+
+def backlog_text(backlog: Mapping[str, Any], zone: tzinfo) -> str:
+    """What waits for a channel and why, from its document: a line, and one more of what comes next."""
+
+    def when(text: str) -> str:
+        return local(datetime.fromisoformat(text), zone)
+
+    channel, number, reason = backlog["channel"], backlog["waiting"], backlog["reason"]
+    waiting = f"{count(number, 'message')} {'waits' if number == 1 else 'wait'} for {channel}"
+    oldest = f", {'' if number == 1 else 'the oldest '}since {when(backlog['oldest_at'])}" if number else ""
+    later = f"next try: {when(backlog['next_try_at'])}" if backlog["next_try_at"] else ""
+    if backlog["refused"]:
+        lines = [f"{channel} has taken nothing since {when(backlog['since'])}: {reason}"]
+        lines += [f"{waiting}{oldest}" if number else "", later]
+    else:
+        lines = [f"{waiting}{oldest}: {reason}" if reason else f"{waiting}{oldest}", later]
+    return "\n".join(filter(None, lines))
 
 
 def history_table(runs: Sequence[Run], zone: tzinfo) -> str:
@@ -336,6 +373,8 @@ def run_page(run: Run, zone: tzinfo) -> str:
         reasons = dict.fromkeys(f"{d.channel}: {d.error}" for d in run.deliveries if d.error)
         parts.append(table(rows, ["CHANNEL", "EVENT", "STATUS", "TRIES"]))
         parts[-1] += "".join("\n" + hanging("", reason, indent=2) for reason in reasons)
+        if any(d.status == "folded" for d in run.deliveries):
+            parts[-1] += "\nfolded: told by one message for several runs"
     if run.output_tail:
         parts.append("the end of what the agent wrote:\n" + textwrap.indent(clean(run.output_tail).rstrip(), "  "))
     return "\n\n".join(parts)
@@ -470,7 +509,7 @@ def status_page(found: Mapping[str, Any], config: Path, zone: tzinfo, now: datet
         "next run": when(found["next_execution"]) or "none",
         "missed": count(found["missed_runs"], "run") + " since then" if found["missed_runs"] else "",
         "channels": ", ".join(found["channels"]) or "none: gradent config set --ntfy-topic NAME",
-        "unsent": count(found["pending_deliveries"], "message") if found["pending_deliveries"] else "",
+        "unsent": "\n".join(backlog_text(backlog, zone) for backlog in found["undelivered"]),
         "config": str(config),
         "crontab": found["installed_line"] or "",
     }

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from gradent_cli.agents import Agent
     from gradent_cli.config import Config
     from gradent_cli.history import History
-    from gradent_cli.notify import Dispatch
     from gradent_cli.runner import Outcome, Tools
-    from gradent_cli.text import Redactor
+
+_LOOK = 0.2
+"""Seconds: `notify flush` takes hold of the lock for a moment to see whether a run is going on."""
 
 
 def run(
@@ -91,16 +93,22 @@ def _walk(
     if_due: bool,
 ) -> "Outcome | None":
     """Build the real tools and send the run down the corridor; a run that cannot even start is told, too."""
-    from gradent_cli.errors import GradentError
-    from gradent_cli.notify import Dispatch, open_channels
+    from gradent_cli.errors import DamagedError, GradentError
     from gradent_cli.runner import run_once
-    from gradent_cli.text import Redactor
 
-    redact = Redactor(config.secrets)
-    dispatch = Dispatch(() if dry_run else open_channels(config.settings), redact)
+    def once(mended: str = "") -> "Outcome | None":
+        tools = _tools(config, environ, watch, trigger=trigger, dry_run=dry_run, force=force)
+        return run_once(replace(tools, mended=mended), trigger=trigger, if_due=if_due and not mended)
+
+    database = config.state_dir / "gradent.db"
     try:
-        tools = _tools(config, environ, dispatch, redact, watch, trigger=trigger, dry_run=dry_run, force=force)
-        return run_once(tools, trigger=trigger, if_due=if_due)
+        before = _identity(database)
+        try:
+            return once()
+        except DamagedError:
+            if dry_run:
+                raise
+        return once(_set_aside(database, before))
     except GradentError as error:
         if not dry_run:
             _did_not_start(config, environ, error.message, trigger=trigger)
@@ -110,29 +118,34 @@ def _walk(
 def _tools(
     config: "Config",
     environ: Mapping[str, str],
-    dispatch: "Dispatch",
-    redact: "Redactor",
     watch: Callable[[ToolCall], None],
     *,
     trigger: str,
     dry_run: bool,
     force: bool,
 ) -> "Tools":
-    from gradent_cli import lock
+    from gradent_cli import damage, lock, processes
+    from gradent_cli.cli.notify import open_messenger
     from gradent_cli.cli.schedule import open_slots, unwanted
+    from gradent_cli.config import study_zone
     from gradent_cli.database import open_database
+    from gradent_cli.failures import Failures
     from gradent_cli.files import make_private_directory
     from gradent_cli.history import History
     from gradent_cli.logs import Log
+    from gradent_cli.notify import healthchecks
     from gradent_cli.runner import Tools
+    from gradent_cli.text import Redactor, clean
 
     state, settings = config.state_dir, config.settings
+    redact = Redactor(config.secrets)
     if not dry_run:
         make_private_directory(state)
-    connection = open_database(state / "gradent.db", read_only=dry_run)
+    connection = open_database(state / "gradent.db", scratch=dry_run)
     history = History(connection)
     slots = open_slots(config, history, environ, read_only=dry_run)
     zone = study_zone(config, environ)
+    log = _ignore if dry_run else Log(state / "gradent.log", redact).write
     agent: Agent
     if settings.agent.kind == "command":
         agent = _command_agent(config, environ, history, trigger=trigger)
@@ -142,18 +155,53 @@ def _tools(
         agent=agent,
         history=history,
         slots=slots,
-        lock=nullcontext() if dry_run else lock.held(state / "gradent.lock", now=datetime.now(UTC)),
-        dispatch=dispatch,
+        failures=Failures(connection),
+        lock=nullcontext() if dry_run else lock.held(state / "gradent.lock", now=datetime.now(UTC), wait=_LOOK),
+        messenger=open_messenger(config, connection, environ, redact, log, send=not dry_run),
         clock=lambda: datetime.now(UTC),
         zone=zone,
-        log=_ignore if dry_run else Log(state / "gradent.log", redact).write,
-        redact=redact,
+        log=log,
+        redact=lambda text: redact(clean(text)),  # whatever an agent says: harmless, and without secrets
         watch=watch,
         timeout=settings.agent.timeout,
-        events=settings.notify.events,
+        remind_every=settings.notify.remind_every,
         notify_tools=settings.agent.notify_tools,
+        pings=None if dry_run else healthchecks(settings),
+        end_leftovers=lambda run_id: processes.end_run(run_id, settings.agent.grace),
+        check=_ignore if dry_run else lambda: damage.check(connection, datetime.now(UTC)),
+        tidy=_ignore if dry_run else lambda: _tidy(connection, config),
         unwanted="" if force else unwanted(config, slots, datetime.now(UTC)),
     )
+
+
+def _tidy(connection: "sqlite3.Connection", config: "Config") -> None:
+    from gradent_cli.retention import prune
+
+    kept = config.settings.history
+    prune(connection, datetime.now(UTC), max_runs=kept.max_runs, max_age=kept.max_age)
+
+
+def _set_aside(database: Path, damaged: object) -> str:
+    """Put a new database in the place of the damaged one; a sentence for the person.
+
+    Empty when another process that saw the same damage was quicker: `damaged` tells one file from another.
+    """
+    from gradent_cli import damage, lock
+
+    now = datetime.now(UTC)
+    with lock.held(database.with_name("gradent.lock"), now=now, wait=_LOOK):
+        if _identity(database) != damaged:
+            return ""
+        aside = damage.set_aside(database, now)
+    return f"The database was damaged. It is kept as {aside.path.name}; the new one: {aside.in_words()}."
+
+
+def _identity(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinfo, *, dry_run: bool) -> "Agent":
@@ -201,29 +249,42 @@ def _command_agent(config: "Config", environ: Mapping[str, str], history: "Histo
 
 def _did_not_start(config: "Config", environ: Mapping[str, str], error: str, *, trigger: str) -> None:
     """A run that ended before it began: on record where the state can be written, and told when that is news."""
+    from gradent_cli.cli.notify import open_messenger
+    from gradent_cli.config import study_zone
     from gradent_cli.database import open_database
     from gradent_cli.errors import GradentError
+    from gradent_cli.failures import Failures
     from gradent_cli.files import make_private_directory
     from gradent_cli.history import History
+    from gradent_cli.logs import Log
     from gradent_cli.notify import Dispatch, open_channels, policy
     from gradent_cli.runner import SEND_SECONDS, new_run
     from gradent_cli.text import Redactor
 
-    redact = Redactor(config.secrets)
+    redact, zone = Redactor(config.secrets), study_zone(config, environ)
     now = datetime.now(UTC)
     run = new_run(now, trigger=trigger, agent=config.settings.agent.kind)
     run = replace(run, status="failure", finished_at=now, error=redact(error))
-    told_before = False
-    with suppress(GradentError):
+    try:
         make_private_directory(config.state_dir)
-        history = History(open_database(config.state_dir / "gradent.db"))
-        previous = history.previous()
-        told_before = previous is not None and previous.error == run.error
-        history.add(run)
-    if "failed" in config.settings.notify.events and not told_before:
-        dispatch = Dispatch(open_channels(config.settings), redact)
-        dispatch.post(policy.failed(run, None, study_zone(config, environ)))
-        dispatch.finish(SEND_SECONDS)
+        connection = open_database(config.state_dir / "gradent.db")
+        log = Log(config.state_dir / "gradent.log", redact).write
+        messenger = open_messenger(config, connection, environ, redact, log, send=True)
+        history, failures = History(connection), Failures(connection)
+        messenger.open(run.id, complete=False)  # of a config that is refused, other channels may have been lost
+        with history.together():
+            history.add(run)
+            if failures.add(run, config.settings.notify.remind_every) and messenger.tell(
+                policy.failed(run, failures.now(), zone)
+            ):
+                failures.told(run)
+        messenger.finish(SEND_SECONDS)
+    except GradentError:  # nothing can be kept: tell it at least
+        if "failed" in config.settings.notify.events:
+            dispatch = Dispatch(open_channels(config.settings), redact)
+            for channel in dispatch.channels:
+                dispatch.post(channel, policy.failed(run, None, zone))
+            dispatch.finish(SEND_SECONDS)
 
 
 def _trigger() -> str:
@@ -234,16 +295,6 @@ def _trigger() -> str:
 
 def _ignore(*_: object) -> None:
     """Stands where nobody looks."""
-
-
-def study_zone(config: "Config", environ: Mapping[str, str]) -> tzinfo:
-    """The zone that the student lives in: `study.timezone`, or else this machine's."""
-    from zoneinfo import ZoneInfo
-
-    from gradent_cli.frequency import local_zone
-
-    name = config.settings.study.timezone
-    return ZoneInfo(name) if name else local_zone(environ)
 
 
 def _secret(value: "SecretStr | None") -> str | None:

@@ -68,8 +68,7 @@ def _source_names(config: "Config") -> set[str]:
 
 def _open(context: typer.Context) -> "tuple[Config, Store, tzinfo]":
     from gradent_cli.agents.study.store import Store
-    from gradent_cli.cli.run import study_zone
-    from gradent_cli.config import load
+    from gradent_cli.config import load, study_zone
     from gradent_cli.database import open_database
 
     config = load(context.obj, os.environ)

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta, tzinfo
 from hashlib import sha256
 
 from gradent_cli.durations import spell
-from gradent_cli.records import Event, Message, Run, ToolCall
-from gradent_cli.text import clean, cut_bytes, one_line
+from gradent_cli.records import Event, Failing, Message, Run, ToolCall
+from gradent_cli.text import clean, count, cut_bytes, one_line
 
 _TOOLS = {
     "check": ("🔄", "arrows_counterclockwise"),
@@ -47,7 +47,8 @@ def tool(run: Run, call: ToolCall) -> Message | None:
         icon, tag, lines = "⚠️", "warning", [call.error or "It did not say why.", *lines]
     title = f"{icon} {one_line(call.title, 120)}{' failed' if failed else ''}"
     at = call.finished_at or call.started_at
-    return _message(run, "tool", title, _text(lines) or "Done.", 4 if failed else 3, (tag,), at, part=call.id)
+    text = _text(lines) or "Done."
+    return _message(run, "tool", title, text, 4 if failed else 3, (tag,), at, part=call.id, failure=failed)
 
 
 def completed(run: Run, lines: Sequence[str]) -> Message:
@@ -60,22 +61,47 @@ def completed(run: Run, lines: Sequence[str]) -> Message:
     )
 
 
-def failed(run: Run, since: datetime | None, zone: tzinfo, missed: str = "") -> Message:
-    """The run did not succeed, whatever the reason: what failed, since when, and the command that shows more.
+def failed(run: Run, failing: Failing | None, zone: tzinfo, missed: str = "") -> Message:
+    """The run did not succeed: what failed, since when, and the command that shows more.
 
-    `since` is when the first of an unbroken row of failed runs began, told in `zone`; None, or this run's own start,
-    when it is the first. `missed` says which runs did not happen before this one.
+    `failing` is the unbroken row of failed runs that this one is the newest of, told in `zone`; None when that is not
+    known. `missed` says which runs did not happen before this one.
     """
     lines = [run.error or _unexplained(run)]
-    if since is not None and since < run.started_at:
-        lines.append(f"It has been failing since {since.astimezone(zone):%a %-d %b %H:%M %Z}.")
+    if failing is not None and failing.count > 1:
+        lines.append(f"It has failed {failing.count} times since {_when(failing.since, zone)}.")
     text = _text([*lines, missed], last=f"More: gradent history {run.id}")
-    return _message(run, "failed", "❌ Agent Failed", text, 5, ("x", "warning"), run.finished_at)
+    return _message(run, "failed", "❌ Agent Failed", text, 5, ("x", "warning"), run.finished_at, failure=True)
+
+
+def recovered(run: Run, failing: Failing, zone: tzinfo) -> Message:
+    """The first success after failures that were told: how many there were, and for how long."""
+    lasted = spell(timedelta(seconds=max(60, round(_between(failing.since, run).total_seconds() / 60) * 60)))
+    text = (
+        f"It works again. It had failed {count(failing.count, 'time')} in {lasted}, since {_when(failing.since, zone)}."
+    )
+    return _message(run, "recovered", "💚 Agent Recovered", text, 4, ("green_heart",), run.finished_at)
+
+
+def interrupted(run: Run, zone: tzinfo) -> Message:
+    """The run was ended from outside, or vanished: what it had done until then."""
+    did = [": ".join(filter(None, (call.title, call.result))) for call in run.tools if call.status == "completed"]
+    before = ["Until then:", *did] if did else ["It had not finished anything."]
+    lines = [f"The run of {_when(run.started_at, zone)}: {(run.error or _unexplained(run)).rstrip('.')}.", *before]
+    text = _text(lines, last=f"More: gradent history {run.id}")
+    return _message(run, "interrupted", "⚠️ Run Interrupted", text, 4, ("warning",), run.finished_at, failure=True)
 
 
 def missed(run: Run, which: str) -> Message:
     """Runs before this one did not happen, for whoever wants to hear of that and not of how this one ended."""
     return _message(run, "missed", "⏰ Runs Missed", which, 3, ("alarm_clock",), run.finished_at)
+
+
+def mended(run: Run, what: str) -> Message:
+    """The state was damaged, and what was done about it."""
+    return _message(
+        run, "failed", "⚠️ Database Set Aside", what, 4, ("warning",), run.started_at, part="mended", failure=True
+    )
 
 
 def test(at: datetime) -> Message:
@@ -113,6 +139,7 @@ def _message(
     at: datetime | None,
     *,
     part: str = "",
+    failure: bool = False,
 ) -> Message:
     return Message(
         id=_id(run.id, event, part),
@@ -123,7 +150,16 @@ def _message(
         tags=tags,
         created_at=at or run.started_at,
         run_id=run.id,
+        failure=failure,
     )
+
+
+def _when(moment: datetime, zone: tzinfo) -> str:
+    return f"{moment.astimezone(zone):%a %-d %b %H:%M %Z}"
+
+
+def _between(since: datetime, run: Run) -> timedelta:
+    return (run.finished_at or run.started_at) - since
 
 
 def _id(*parts: str) -> str:

@@ -119,6 +119,7 @@ class StudyAgent:
                 context.log(line)
 
             until_told.enter_context(context.shield())
+            until_told.enter_context(self._store.together())
             changes = self._store.sync(
                 {name: harvest.assignments for name, harvest in harvests.items()},
                 now=now,
@@ -203,7 +204,7 @@ class StudyAgent:
     ) -> tuple[Work, int]:
         """Everything that is still work with its assessment, and how many of those are new."""
         now = context.started_at
-        with context.shield(), context.tools.call("assess", "Assess assignments") as call:
+        with context.shield(), self._store.together(), context.tools.call("assess", "Assess assignments") as call:
             budget = Budget(free, self._rules.per_day)
             planned: dict[str, list[Session]] = {}
             for session in sessions:
@@ -235,7 +236,7 @@ class StudyAgent:
         self, context: RunContext, work: Work, plan: Plan | None, sessions: Iterable[Session], free: Sequence[Day]
     ) -> tuple[Suggestion, ...]:
         now = context.started_at
-        with context.shield(), context.tools.call("suggest", "Suggest") as call:
+        with context.shield(), self._store.together(), context.tools.call("suggest", "Suggest") as call:
             advice = suggest(work, plan=plan, sessions=sessions, free=free, now=now, zone=self._zone)
             new = self._store.tell(advice, now=now)
             call.done(
@@ -247,7 +248,7 @@ class StudyAgent:
 
     def _schedule(self, context: RunContext, work: Work, plan: Plan | None) -> PlanChanges:
         now = context.started_at
-        with context.shield(), context.tools.call("schedule", "Schedule sessions") as call:
+        with context.shield(), self._store.together(), context.tools.call("schedule", "Schedule sessions") as call:
             if plan is None:
                 call.failed("a calendar could not be read, so the plan stays as it was")
                 return PlanChanges()

@@ -8,11 +8,12 @@ gone: kept with all its sessions in case it comes back, but not known any more.
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from gradent_cli.database import to_moment, to_text, transaction
+from gradent_cli.database import reading, to_moment, to_text, transaction
 from gradent_cli.records import Assessment, Assignment, Milestone, Plan, Session, Shortfall, Suggestion
 
 FORGET_AFTER = timedelta(days=7)
@@ -81,6 +82,10 @@ class Store:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    def together(self) -> AbstractContextManager[None]:
+        """What is written within is saved as one, or not at all: what is known now, and what is told of it."""
+        return transaction(self._connection)
+
     # Assignments
 
     def sync(
@@ -143,8 +148,8 @@ class Store:
 
     def last_good_at(self, source: str) -> datetime | None:
         """When the source was last read well; None if never."""
-        row = self._connection.execute("SELECT last_good_at FROM sources WHERE name = ?", (source,)).fetchone()
-        return to_moment(row["last_good_at"]) if row else None
+        rows = reading(self._connection, "SELECT last_good_at FROM sources WHERE name = ?", source)
+        return to_moment(rows[0]["last_good_at"]) if rows else None
 
     def known(self, sources: Collection[str] | None = None) -> tuple[Known, ...]:
         """Every assignment that is not gone with its newest assessment, by due date; those without one come last.
@@ -152,7 +157,8 @@ class Store:
         Args:
             sources: only those of the sources with these names.
         """
-        rows = self._connection.execute(
+        rows = reading(
+            self._connection,
             """
             SELECT assignments.*, sources.last_good_at, (
                 SELECT document FROM assessments WHERE assignment_id = assignments.id ORDER BY version DESC LIMIT 1
@@ -160,7 +166,8 @@ class Store:
             FROM assignments LEFT JOIN sources ON sources.name = assignments.source
             WHERE NOT assignments.gone
             ORDER BY assignments.due_at IS NULL, assignments.due_at, assignments.id
-            """
+            """,
+            table="assignments",
         )
         return tuple(_known(row) for row in rows if sources is None or row["source"] in sources)
 
@@ -192,8 +199,13 @@ class Store:
     # Assessments
 
     def save_assessments(self, assessments: Iterable[Assessment]) -> None:
-        """Save new versions, or overwrite the version that each one names."""
+        """Save new versions, or overwrite the version that each one names: it is the newest then."""
+        assessments = tuple(assessments)
         with transaction(self._connection):
+            self._connection.executemany(
+                "DELETE FROM assessments WHERE assignment_id = ? AND version > ?",
+                ((each.assignment_id, each.version) for each in assessments),
+            )
             self._connection.executemany(
                 "INSERT OR REPLACE INTO assessments (assignment_id, version, document) VALUES (?, ?, ?)",
                 ((each.assignment_id, each.version, _assessment_document(each)) for each in assessments),
@@ -201,10 +213,10 @@ class Store:
 
     def assessments(self, assignment_id: str) -> tuple[Assessment, ...]:
         """Every version, the oldest first."""
-        rows = self._connection.execute(
-            "SELECT document FROM assessments WHERE assignment_id = ? ORDER BY version", (assignment_id,)
+        rows = reading(
+            self._connection, "SELECT document FROM assessments WHERE assignment_id = ? ORDER BY version", assignment_id
         )
-        return tuple(_assessment(row["document"]) for row in rows)
+        return tuple(filter(None, (_assessment(row["document"]) for row in rows)))
 
     # Suggestions
 
@@ -230,8 +242,10 @@ class Store:
 
     def sessions(self) -> tuple[Session, ...]:
         """Every session, past and to come, in order of time."""
-        rows = self._connection.execute(
-            "SELECT * FROM sessions WHERE NOT cancelled ORDER BY starts_at, assignment_id, ordinal"
+        rows = reading(
+            self._connection,
+            "SELECT * FROM sessions WHERE NOT cancelled ORDER BY starts_at, assignment_id, ordinal",
+            table="sessions",
         )
         return tuple(_session(row) for row in rows)
 
@@ -242,7 +256,8 @@ class Store:
             sources: only for assignments of the sources with these names.
         """
         known = {each.assignment.id for each in self.known(sources)}
-        rows = self._connection.execute("SELECT assignment_id, minutes, remedy FROM shortfalls ORDER BY assignment_id")
+        query = "SELECT assignment_id, minutes, remedy FROM shortfalls ORDER BY assignment_id"
+        rows = reading(self._connection, query, table="shortfalls")
         return Plan(
             sessions=tuple(
                 session for session in self.sessions() if session.ends_at > now and session.assignment_id in known
@@ -265,9 +280,8 @@ class Store:
         new: list[Session] = []
         moved: list[Session] = []
         with transaction(self._connection):
-            rows = self._connection.execute(
-                "SELECT * FROM sessions WHERE ends_at > ? AND NOT cancelled", (to_text(now),)
-            )
+            query = "SELECT * FROM sessions WHERE ends_at > ? AND NOT cancelled"
+            rows = reading(self._connection, query, to_text(now), table="sessions")
             before = {session.id: session for session in map(_session, rows)}
             for session in plan.sessions:
                 old = before.pop(session.id, None)
@@ -362,8 +376,12 @@ def _assessment_document(assessment: Assessment) -> str:
     return json.dumps(asdict(assessment) | {"assessed_at": to_text(assessment.assessed_at)}, ensure_ascii=False)
 
 
-def _assessment(document: str) -> Assessment:
-    fields = json.loads(document)
-    fields["assessed_at"] = _moment(fields["assessed_at"])
-    fields["milestones"] = tuple(Milestone(**milestone) for milestone in fields["milestones"])
-    return Assessment(**fields)
+def _assessment(document: str) -> Assessment | None:
+    """None when it is damaged: then the assignment is assessed again."""
+    try:
+        fields = json.loads(document)
+        fields["assessed_at"] = _moment(fields["assessed_at"])
+        fields["milestones"] = tuple(Milestone(**milestone) for milestone in fields["milestones"])
+        return Assessment(**fields)
+    except (ValueError, TypeError, KeyError):
+        return None
