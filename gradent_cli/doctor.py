@@ -462,14 +462,14 @@ def _network(config: "Config") -> list[Check]:
 
 
 def _channels(config: "Config") -> list[Check]:
-    from gradent_cli.notify import healthchecks, open_channels
+    from gradent_cli.notify import open_channels, open_pings
 
     channels = open_channels(config.settings)
     if not channels:
         return [_warning("channels", "none, so nothing is told", "gradent config set --ntfy-topic TOPIC")]
     # `where` begins with the server, and may go on to say whom it reaches there; Apprise's is no address at all.
     places = [(channel.name, channel.where.partition(",")[0]) for channel in channels]
-    if (watcher := healthchecks(config.settings)) is not None:
+    if (watcher := open_pings(config.settings)) is not None:
         places.append(("healthchecks", watcher.where))
     return _at_once([_reaching(name, place) for name, place in places if place.startswith("http")])
 

@@ -360,7 +360,8 @@ def test_signals_while_it_is_ended_leave_nobody(config, marked, tmp_path, seed):
         process.send_signal(lot.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
         time.sleep(lot.random() * 0.03)
     process.communicate(timeout=20)
-    assert process.returncode in (129, 130, 143)
+    code = process.returncode
+    assert (code if code >= 0 else 128 - code) in (129, 130, 143)  # below zero: when all was over already
     assert unruly.left(tmp_path) == []
     done = subprocess.run([*command, "history", "last", "--json"], env=marked, capture_output=True, check=True)
     assert json.loads(done.stdout)["status"] == "interrupted"

@@ -133,7 +133,7 @@ def _tools(
     from gradent_cli.files import make_private_directory
     from gradent_cli.history import History
     from gradent_cli.logs import Log
-    from gradent_cli.notify import healthchecks
+    from gradent_cli.notify import open_pings
     from gradent_cli.runner import Tools
     from gradent_cli.text import Redactor, clean
 
@@ -166,7 +166,7 @@ def _tools(
         timeout=settings.agent.timeout,
         remind_every=settings.notify.remind_every,
         notify_tools=settings.agent.notify_tools,
-        pings=None if dry_run else healthchecks(settings),
+        pings=None if dry_run else open_pings(settings),
         end_leftovers=lambda run_id: processes.end_run(run_id, settings.agent.grace),
         check=_ignore if dry_run else lambda: damage.check(connection, datetime.now(UTC)),
         tidy=_ignore if dry_run else lambda: _tidy(connection, config),

@@ -78,7 +78,7 @@ def open_channels(settings: "Settings") -> tuple[Channel, ...]:
     return tuple(channels)
 
 
-def healthchecks(settings: "Settings") -> "Healthchecks | None":
+def open_pings(settings: "Settings") -> "Healthchecks | None":
     """What pings a check at each run's start and end; None when the config names none."""
     url = settings.healthchecks.ping_url
     if url is None:
