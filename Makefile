@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test unit check format lint types floors lock clean
+.PHONY: help run test unit faults check format lint types floors lock clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -14,12 +14,15 @@ run: $(VENV)/run  ## set up and plan from examples/, with no key, no account and
 	@$(BIN)/gradent --config config.toml plan
 
 test: $(VENV)/dev  ## set up and run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --ignore=tests/faults
 
 unit: $(VENV)/dev  ## the tests that need no daemon
 	@$(BIN)/python -m pytest -m "not e2e"
 
-check: lint types floors test  ## what CI runs
+faults: $(VENV)/dev  ## break everything around it and count what is lost; FAULTS="--seed=1 -k peers" narrows it
+	@$(BIN)/python -m pytest tests/faults $(FAULTS)
+
+check: lint types floors test faults  ## what CI runs
 
 format: $(VENV)/dev  ## put the code into shape
 	@$(BIN)/ruff check --fix --quiet .

@@ -1,0 +1,104 @@
+"""Clocks that jump, back an hour or forward a day: nothing is lost, nothing waits for a time that was wrong."""
+
+import json
+
+import pytest
+
+from tests.faults.clock import shifted
+from tests.faults.place import Account, Place, place
+from tests.street.server import Answer
+
+pytestmark = pytest.mark.e2e
+
+JUMPS: tuple[dict[str, float], ...] = ({}, {"hours": -1}, {"days": 1}, {}, {"hours": -1}, {"days": 1, "hours": 1})
+"""One run each; by how much its clock is wrong."""
+
+
+def test_the_clock_is_shifted(here: Place):
+    """What these tests rest on: a run's own record has the other time."""
+    here.run(environ=shifted(days=400))
+    (run,) = here.rows("SELECT started_at FROM runs")
+    (now,) = here.rows("SELECT strftime('%Y', 'now') AS year")
+    assert int(run["started_at"][:4]) == int(now["year"]) + 1
+
+
+def test_all_comes_whatever_the_clock_says(here: Place, account: Account):
+    """Runs with clocks that jump between them: each is told, in order, at once."""
+    for number, by in enumerate(JUMPS):
+        here.run(environ=shifted(**by))
+        assert len(here.ntfy.messages) == 5 * (number + 1)
+    account.add(here.account())
+    assert account.lost == []
+
+
+@pytest.mark.parametrize("by", [{"hours": -1}, {"days": 1}, {"days": -1}], ids=str)
+def test_what_waited_comes_whatever_the_clock_says(here: Place, account: Account, by: dict[str, float]):
+    """Kept while the services were down, sent by the next run, which believes that it is another day."""
+    here.run()
+    here.down()
+    here.run()
+    here.well()
+    here.run(environ=shifted(**by))
+    account.add(here.account())
+    assert account.lost == []
+    assert here.rows("SELECT count(*) FROM deliveries WHERE status = 'pending'")[0][0] == 0
+
+
+@pytest.mark.parametrize("by", [{"hours": -1}, {"days": 1}, {"days": -1}], ids=str)
+def test_a_run_that_vanished_at_another_time(here: Place, account: Account, by: dict[str, float]):
+    """It is found, closed at a time that is not after now, and told, whichever way the clock went since."""
+    here.run()
+    process = here.start("run", "--quiet")
+    while len(here.journal_lines("tool")) < 4:
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    here.run(environ=shifted(**by))
+    account.add(here.account(kills=1))
+    assert account.lost == []
+    assert (account.vanished, account.told) == (1, 1)
+    for run in here.rows("SELECT * FROM runs"):
+        assert run["finished_at"] is not None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(429, b'{"retry_after": 3600.0, "global": false}', {"Content-Type": "application/json"}),
+        Answer(404, b'{"message": "Unknown Webhook", "code": 10015}', {"Content-Type": "application/json"}),
+    ],
+    ids=["an hour's pause", "refused for good"],
+)
+def test_a_pause_that_was_set_by_a_wrong_clock_is_not_kept(here: Place, account: Account, answer: Answer):
+    """A service asked for a pause while the clock was a year ahead: with the right time, nothing waits for a year."""
+    here.discord.server.answer = answer
+    here.run(environ=shifted(days=365))
+    here.well()
+    here.run(environ=shifted(days=1, hours=1))
+    account.add(here.account())
+    assert account.lost == []
+
+
+def test_a_failure_is_told_whatever_the_clock_said_last(tmp_path):
+    """Told first by a clock that was a year ahead; `remind_every` does not keep it silent for that year."""
+    with place(tmp_path / "here", command=["false"]) as here:
+        here.config.write_text(here.config.read_text().replace('remind_every = "1s"', 'remind_every = "24h"'))
+        here.run(environ=shifted(days=365), expect=1)
+        here.run(expect=1)
+        here.run(expect=1)
+        titles = [message["title"] for message in here.ntfy.messages]
+        assert titles.count("❌ Agent Failed") == 2
+
+
+def test_each_slot_is_served_once_whatever_the_clock_says(here: Place):
+    """`run --if-due`: the hour's slot is served once, an hour earlier again nothing is due, a day later it is, once."""
+    here.run()
+    for by, runs in (({}, 1), ({"hours": 2}, 2), ({"hours": 2}, 2), ({"hours": 1}, None), ({"days": 1}, None)):
+        before = len(here.journal_lines("run"))
+        here.run("run", "--if-due", "--quiet", environ=shifted(**by))
+        after = len(here.journal_lines("run"))
+        assert after - before <= 1
+        assert runs is None or after == runs
+    here.run("run", "--if-due", "--quiet", environ=shifted(days=1))
+    assert len(here.journal_lines("run")) == after
+    assert json.loads(here.run("status", "--json").out)["last_status"] == "success"
