@@ -209,13 +209,18 @@ def test_two_writes_are_never_in_one_second(program: Program, crontab: cron.Cron
 
 
 def checks(gradent_out: str) -> dict[str, str]:
-    """What the page says: name of the check -> its first line, mark in front."""
-    found = {}
+    """What the page says: name of the check -> its message, mark in front; what was wrapped is one line again."""
+    found: dict[str, str] = {}
+    name = ""
     for line in gradent_out.splitlines():
         mark, _, rest = line.partition(" ")
         if mark in ("✓", "!", "✗"):
             name, _, message = rest.partition("  ")
-            found[name] = f"{mark} {message.strip()}"
+            found[name] = f"{mark} {message.strip()}".strip()
+        elif name and line.startswith("  ") and not line.lstrip().startswith("→"):
+            found[name] += f" {line.strip()}"
+        else:
+            name = ""
     return found
 
 
