@@ -15,8 +15,8 @@ from tests.faults.hooked import Hook, compiled
 from tests.faults.place import Account, Place, place
 from tests.faults.warm import Warm
 
-WORKERS = 3
-"""A gradent waits for disks and services for about a third of its time."""
+WORKERS = 4
+"""A gradent waits for disks and services for half of its time."""
 Case = TypeVar("Case")
 _accounts = pytest.StashKey[dict[str, Account]]()
 _seed = pytest.StashKey[int]()
@@ -112,6 +112,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
     began = time.monotonic()
     yield account
     account.seconds = time.monotonic() - began
+    account.tried, account.possible = account.tried or 1, account.possible or 1
 
 
 @pytest.fixture
@@ -163,6 +164,39 @@ def each(tmp_path: Path, account: Account) -> Each:
                 list(threads.map(prepared, places))
                 list(threads.map(one, cases))
         account.tried += len(cases)
+        assert not failures, f"{len(failures)} of {len(cases)} failed:\n" + "\n".join(failures)
+
+    return done
+
+
+SideBySide = Callable[..., None]
+
+
+@pytest.fixture
+def side_by_side(tmp_path: Path, account: Account) -> SideBySide:
+    """`side_by_side(work, cases, at_once=6, **options)`: a place for each case, made by `place` with these options.
+
+    What the work returns is added up. What fails names its case, and the others go on.
+    """
+
+    def done(
+        work: Callable[[Place, Case], Account], cases: Iterable[Case], *, at_once: int = WORKERS + 2, **options: Any
+    ) -> None:
+        failures: list[str] = []
+
+        def one(number: int, case: Case) -> None:
+            try:
+                with place(tmp_path / f"case{number}", **options) as here:
+                    added = work(here, case)
+                account.add(added)
+                failures.extend(f"{case}: lost: {lost}" for lost in added.lost)
+            except Exception as error:  # noqa: BLE001  the others go on, and it is told at the end
+                failures.append(f"{case}: {error}")
+
+        cases = list(cases)
+        with ThreadPoolExecutor(at_once) as threads:
+            list(threads.map(one, range(len(cases)), cases))
+        account.tried = account.possible = len(cases)
         assert not failures, f"{len(failures)} of {len(cases)} failed:\n" + "\n".join(failures)
 
     return done

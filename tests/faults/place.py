@@ -220,11 +220,13 @@ class Place:
         assert sound[0] == "ok"
         assert self.rows("PRAGMA foreign_key_check") == []
         worked = {line.split()[1] for line in self.journal_lines("run")}
+        written = {row["id"] for row in self.rows("SELECT id FROM messages")}
         owed: dict[str, str] = {}
         for run in runs:
             assert run["status"] in TELLS, f"{run['id']} is {run['status']}"
-            if run["id"] in worked or not failed_unkept:  # one that could not be begun has no start
-                owed[identity(run["id"], "started")] = f"{run['id']} started"
+            start = identity(run["id"], "started")
+            if run["id"] in worked or start in written or not failed_unkept:  # one that could not be begun has none
+                owed[start] = f"{run['id']} started"
             for call in calls:
                 # One that was going on when its run vanished is told with that: it never completed.
                 if call["run_id"] == run["id"] and call["status"] == "completed" and call["changed"]:

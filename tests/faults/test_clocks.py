@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.faults.clock import shifted
+from tests.faults.conftest import SideBySide
 from tests.faults.place import Account, Place, place
 from tests.street.server import Answer
 
@@ -12,6 +13,7 @@ pytestmark = pytest.mark.e2e
 
 JUMPS: tuple[dict[str, float], ...] = ({}, {"hours": -1}, {"days": 1}, {}, {"hours": -1}, {"days": 1, "hours": 1})
 """One run each; by how much its clock is wrong."""
+WRONG: tuple[dict[str, float], ...] = ({"hours": -1}, {"days": 1}, {"days": -1})
 
 
 def test_the_clock_is_shifted(here: Place):
@@ -31,52 +33,52 @@ def test_all_comes_whatever_the_clock_says(here: Place, account: Account):
     assert account.lost == []
 
 
-@pytest.mark.parametrize("by", [{"hours": -1}, {"days": 1}, {"days": -1}], ids=str)
-def test_what_waited_comes_whatever_the_clock_says(here: Place, account: Account, by: dict[str, float]):
+def test_what_waited_comes_whatever_the_clock_says(side_by_side: SideBySide):
     """Kept while the services were down, sent by the next run, which believes that it is another day."""
-    here.run()
-    here.down()
-    here.run()
-    here.well()
-    here.run(environ=shifted(**by))
-    account.add(here.account())
-    assert account.lost == []
-    assert here.rows("SELECT count(*) FROM deliveries WHERE status = 'pending'")[0][0] == 0
+
+    def work(here: Place, by: dict[str, float]) -> Account:
+        here.run()
+        here.down()
+        here.run()
+        here.well()
+        here.run(environ=shifted(**by))
+        assert here.rows("SELECT count(*) FROM deliveries WHERE status = 'pending'")[0][0] == 0
+        return here.account()
+
+    side_by_side(work, WRONG)
 
 
-@pytest.mark.parametrize("by", [{"hours": -1}, {"days": 1}, {"days": -1}], ids=str)
-def test_a_run_that_vanished_at_another_time(here: Place, account: Account, by: dict[str, float]):
-    """It is found, closed at a time that is not after now, and told, whichever way the clock went since."""
-    here.run()
-    process = here.start("run", "--quiet")
-    while len(here.journal_lines("tool")) < 4:
-        assert process.poll() is None
-    process.kill()
-    process.communicate()
-    here.run(environ=shifted(**by))
-    account.add(here.account(kills=1))
-    assert account.lost == []
-    assert (account.vanished, account.told) == (1, 1)
-    for run in here.rows("SELECT * FROM runs"):
-        assert run["finished_at"] is not None
+def test_a_run_that_vanished_at_another_time(side_by_side: SideBySide):
+    """It is found, on record as ended, and told, whichever way the clock went since."""
+
+    def work(here: Place, by: dict[str, float]) -> Account:
+        here.run()
+        process = here.start("run", "--quiet")
+        while len(here.journal_lines("tool")) < 4:
+            assert process.poll() is None
+        process.kill()
+        process.communicate()
+        here.run(environ=shifted(**by))
+        account = here.account(kills=1)
+        assert (account.vanished, account.told) == (1, 1)
+        assert here.rows("SELECT 1 FROM runs WHERE finished_at IS NULL") == []
+        return account
+
+    side_by_side(work, WRONG)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        Answer(429, b'{"retry_after": 3600.0, "global": false}', {"Content-Type": "application/json"}),
-        Answer(404, b'{"message": "Unknown Webhook", "code": 10015}', {"Content-Type": "application/json"}),
-    ],
-    ids=["an hour's pause", "refused for good"],
-)
-def test_a_pause_that_was_set_by_a_wrong_clock_is_not_kept(here: Place, account: Account, answer: Answer):
+def test_a_pause_that_was_set_by_a_wrong_clock_is_not_kept(side_by_side: SideBySide):
     """A service asked for a pause while the clock was a year ahead: with the right time, nothing waits for a year."""
-    here.discord.server.answer = answer
-    here.run(environ=shifted(days=365))
-    here.well()
-    here.run(environ=shifted(days=1, hours=1))
-    account.add(here.account())
-    assert account.lost == []
+
+    def work(here: Place, answer: Answer) -> Account:
+        here.discord.server.answer = answer
+        here.run(environ=shifted(days=365))
+        here.well()
+        here.run(environ=shifted(days=1, hours=1))
+        return here.account()
+
+    said = {429: b'{"retry_after": 3600.0, "global": false}', 404: b'{"message": "Unknown Webhook", "code": 10015}'}
+    side_by_side(work, [Answer(code, body, {"Content-Type": "application/json"}) for code, body in said.items()])
 
 
 def test_a_failure_is_told_whatever_the_clock_said_last(tmp_path):

@@ -6,12 +6,14 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import need
-from tests.faults.place import UNKEPT, Account, Place, identity, place
+from tests.faults.conftest import SideBySide
+from tests.faults.place import FAILED, UNKEPT, Account, Place, identity
 
 pytestmark = pytest.mark.e2e
 
@@ -86,66 +88,66 @@ MENDS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("before", ["first", "usual", "backlog"])
-def test_a_disk_that_takes_nothing(root: None, here: Place, account: Account, fault: str, before: str):
+def test_a_disk_that_takes_nothing(root: None, side_by_side: SideBySide):
     """74 and one sentence, told to every channel though it cannot be kept; with room again, all that was kept comes."""
-    if before != "first":
-        here.run()
-    if before == "backlog":
-        here.down()
-        here.run()
-        here.well()
-    with disk(here.home, "size=2m,nr_inodes=64") as small:
-        there = replace(here, enter=small.enter, seen=small.seen)
-        FAULTS[fault](small)
-        ended = there.run(expect=74)
-        assert ended.err.count("\n") <= 2, ended.err
-        there.run("status", expect=None)
-        there.run("history", expect=None)
-        told = [message["title"] for message in here.ntfy.messages]
-        assert "❌ Agent Failed" in told
-        assert len(here.discord.messages) == len(here.ntfy.messages)
-        MENDS[fault](small)
-        there.run()
-        account.add(there.account(failed_unkept=True))
-    account.tried = account.possible = 1
-    assert account.lost == []
+
+    def work(here: Place, case: tuple[str, str]) -> Account:
+        fault, before = case
+        if before != "first":
+            here.run()
+        if before == "backlog":
+            here.down()
+            here.run()
+            here.well()
+        with disk(here.home, "size=2m,nr_inodes=64") as small:
+            there = replace(here, enter=small.enter, seen=small.seen)
+            FAULTS[fault](small)
+            ended = there.run(expect=74)
+            assert ended.err.count("\n") <= 2, ended.err
+            there.run("status", expect=None)
+            there.run("history", expect=None)
+            assert FAILED in [message["title"] for message in here.ntfy.messages]
+            assert len(here.discord.messages) == len(here.ntfy.messages)
+            MENDS[fault](small)
+            there.run()
+            return there.account(failed_unkept=True)
+
+    side_by_side(work, product(FAULTS, ("first", "usual", "backlog")))
 
 
-# Read-only does not come over a disk by itself while something is being written to it.
-@pytest.mark.parametrize("fault", ["full", "no inodes"])
-def test_a_disk_that_fills_up_while_the_agent_works(root: None, tmp_path, account: Account, fault: str):
+def test_a_disk_that_fills_up_while_the_agent_works(root: None, tmp_path: Path, side_by_side: SideBySide):
     """What was kept before is told as it is, and that the run failed, too; with room again nothing is missing."""
-    going, go_on = tmp_path / "going", tmp_path / "go-on"
     event = '{{"type": "tool.completed", "id": "{0}", "tool": "step", "title": "Step {0}"}}'
     script = (
         'echo "run $GRADENT_RUN_ID $$" >> "$JOURNAL"; echo "tool $GRADENT_RUN_ID 1" >> "$JOURNAL"; '
-        f"echo '{event.format(1)}'; sleep 0.3; touch {going}; while [ ! -e {go_on} ]; do sleep 0.05; done; "
-        f'echo "tool $GRADENT_RUN_ID 2" >> "$JOURNAL"; ' + f" echo '{event.format(2)}'"
+        f"echo '{event.format(1)}'; sleep 0.3; touch \"$JOURNAL.going\"; "
+        'while [ ! -e "$JOURNAL.go-on" ]; do sleep 0.05; done; echo "tool $GRADENT_RUN_ID 2" >> "$JOURNAL"; '
+        f"echo '{event.format(2)}'"
     )
-    with (
-        place(tmp_path / "here", command=["sh", "-c", script]) as here,
-        disk(here.home, "size=2m,nr_inodes=64") as small,
-    ):
-        there = replace(here, enter=small.enter, seen=small.seen)
-        process = there.start("run", "--quiet")
-        while not going.exists():
-            assert process.poll() is None
-        FAULTS[fault](small)
-        go_on.touch()
-        _, err = process.communicate(timeout=60)
-        assert (process.returncode, "Traceback" in err) == (74, False), err
-        MENDS[fault](small)
-        there.run()
-        (first, _) = there.rows("SELECT id FROM runs ORDER BY number")
-        for ids in there.arrived().values():
-            assert identity(first["id"], "started") in ids
-            assert identity(first["id"], "tool", "1") in ids
-            assert UNKEPT in ids or identity(first["id"], "failed") in ids
-        account.add(there.account(failed_unkept=True))
-    account.tried = account.possible = 1
-    assert account.lost == []
+
+    def work(here: Place, fault: str) -> Account:
+        with disk(here.home, "size=2m,nr_inodes=64") as small:
+            there = replace(here, enter=small.enter, seen=small.seen)
+            go_on = there.journal.with_name("journal.go-on")
+            process = there.start("run", "--quiet")
+            while not there.journal.with_name("journal.going").exists():
+                assert process.poll() is None
+            go_on.with_suffix(".soon").touch()
+            FAULTS[fault](small)
+            go_on.with_suffix(".soon").rename(go_on)  # there is room for a name, but not for a file
+            _, err = process.communicate(timeout=60)
+            assert (process.returncode, "Traceback" in err) == (74, False), err
+            MENDS[fault](small)
+            there.run()
+            (first, _) = there.rows("SELECT id FROM runs ORDER BY number")
+            for ids in there.arrived().values():
+                assert identity(first["id"], "started") in ids
+                assert identity(first["id"], "tool", "1") in ids
+                assert UNKEPT in ids or identity(first["id"], "failed") in ids
+            return there.account(failed_unkept=True)
+
+    # Read-only does not come over a disk by itself while something is being written to it.
+    side_by_side(work, ["full", "no inodes"], command=["sh", "-c", script])
 
 
 def test_a_folder_that_may_not_be_written(here: Place, account: Account):

@@ -42,7 +42,7 @@ def killed(here: Place, after: float, *, whole: bool, follow: int) -> Account:
 def test_killed_at_any_moment(warm: Warm, each: Each, draw: Draw, lot, account: Account, tmp_path, kind: str):
     """Whatever moment it is, the next run accounts for everything, and the one after it has nothing left to do."""
     started = warm if kind == "warm" else None
-    number = 160 if started else 40
+    number = 175 if started else 25
     # Several side by side are slower: so that the end of a run gets its share, too.
     seconds = measured(tmp_path / "measured", started) * 1.4
     cases = [(lot.uniform(0, seconds), lot.random() < 0.4, lot.choice((1, 1, 1, 2))) for _ in range(number)]
@@ -56,9 +56,9 @@ def test_killed_at_any_moment(warm: Warm, each: Each, draw: Draw, lot, account: 
 
 
 def test_killed_again_and_again(here: Place, lot, account: Account):
-    """Ten crashes in a row, then a good run: every run that vanished is on record, and each was told."""
+    """Five crashes in a row, then a good run: every run that vanished is on record, and each was told."""
     here.run()
-    for number in range(10):
+    for number in range(5):
         process = here.start("run", "--quiet")
         while len(here.journal_lines("run")) < number + 2 and process.poll() is None:
             time.sleep(0.01)
@@ -67,7 +67,7 @@ def test_killed_again_and_again(here: Place, lot, account: Account):
         process.communicate()
         time.sleep(1)  # the least that `remind_every` can be: each is a failure that is due to be told again
     here.run()
-    account.add(here.account(kills=10))
-    account.tried = account.possible = 10
+    account.add(here.account(kills=5))
+    account.tried = account.possible = 5
     assert account.lost == []
     assert account.vanished == account.told

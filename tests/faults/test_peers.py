@@ -3,52 +3,46 @@
 import os
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from gradent_cli.runner import SEND_SECONDS
 from tests.faults.clock import shifted
+from tests.faults.conftest import SideBySide
 from tests.faults.place import Account, Place, place
 from tests.street.peers import WAYS, Door, Way
 
 pytestmark = pytest.mark.e2e
-AT_ONCE = 20
+AT_ONCE = 24
 """Most of the time each waits for the bound on sending."""
 OTHERS = 5.0
 """Seconds that the beginning and the end of the sending may take with many others beside it."""
 RSS_KIB = 20 * 1024
 
 
-@dataclass(frozen=True)
-class Met:
-    """How a run fared with a peer: its seconds after the agent's end, its peak memory in KiB and what it logged."""
+def met(here: Place, way: Way | None, *, at_most: int | None) -> tuple[Account, int]:
+    """A run at the mercy of this peer, and one more when the services are well again.
 
-    account: Account
-    seconds: float
-    peak: int
-    log: str
-
-
-def met(folder: Path, way: Way | None) -> Met:
-    """A run at the mercy of this peer, and one more when the services are well again."""
-    with place(folder, tools=1) as here, ExitStack() as stack:
+    Returns the account and the first run's peak memory in KiB; asserts that this is `at_most` so many.
+    """
+    with ExitStack() as stack:
         doors = [Door(here.ntfy.server.url), Door(here.discord.server.url)]
         for door, service in zip(doors, (here.ntfy.server, here.discord.server), strict=True):
             stack.callback(door.close)
             here.config.write_text(here.config.read_text().replace(service.url, door.url))
-        for door in doors:
             door.way = way
         process = here.start("run", "--quiet")
         assert isinstance(process, subprocess.Popen)
         _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.time() - here.journal.stat().st_mtime
+        after_its_agent = time.time() - here.journal.stat().st_mtime
         process.returncode = os.waitstatus_to_exitcode(status)
         out, err = process.communicate()
         assert (process.returncode, out, err) == (0, "", ""), (process.returncode, out, err)
+        assert after_its_agent < SEND_SECONDS + OTHERS, f"the run went on for {after_its_agent:.0f} s after its agent"
+        more = usage.ru_maxrss - (at_most or usage.ru_maxrss)
+        assert more <= 0, f"{more} KiB too many"
         if way is not None:
             assert all(door.met for door in doors)
             assert not here.ntfy.messages
@@ -56,33 +50,18 @@ def met(folder: Path, way: Way | None) -> Met:
             door.way = None
         # A service may ask for a pause until then; a day is the most that is granted.
         here.run(environ=shifted(days=1, hours=1))
-        return Met(here.account(), seconds, usage.ru_maxrss, (here.state / "gradent.log").read_text())
+        log = (here.state / "gradent.log").read_text()
+        assert "Traceback" not in log, log
+        assert "defect" not in log, log
+        return here.account(), usage.ru_maxrss
 
 
-def test_peers_that_misbehave(account: Account, tmp_path):
+def test_peers_that_misbehave(side_by_side: SideBySide, tmp_path: Path):
     """The agent's own exit code, within the bound, in bounded memory; and when they are well, everything comes."""
-    usual = met(tmp_path / "well", None).peak
-    trouble: list[str] = []
-
-    def one(number: int, name: str, way: Way) -> None:
-        try:
-            found = met(tmp_path / str(number), way)
-        except Exception as error:  # noqa: BLE001  the others go on, and it is told at the end
-            trouble.append(f"{name}: {error}")
-            return
-        account.add(found.account)
-        trouble.extend(f"{name}: lost: {lost}" for lost in found.account.lost)
-        if found.seconds > SEND_SECONDS + OTHERS:
-            trouble.append(f"{name}: the run went on for {found.seconds:.0f} s after its agent")
-        if found.peak > usual + RSS_KIB:
-            trouble.append(f"{name}: {found.peak - usual} KiB more than usual")
-        if "Traceback" in found.log or "defect" in found.log:
-            trouble.append(f"{name}: a defect: {found.log}")
-
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        list(threads.map(one, range(len(WAYS)), WAYS, WAYS.values()))
-    account.tried = account.possible = len(WAYS)
-    assert not trouble, "\n".join(trouble)
+    with place(tmp_path / "well", tools=1) as here:
+        usual = met(here, None, at_most=None)[1]
+    limit = usual + RSS_KIB
+    side_by_side(lambda here, name: met(here, WAYS[name], at_most=limit)[0], WAYS, at_once=AT_ONCE, tools=1)
 
 
 def test_nobody_listens(here: Place, account: Account):

@@ -70,5 +70,5 @@ def test_the_study_agent_killed_at_a_step(hook: Hook, warm: Warm, each: Each, dr
     assert len(news) >= 5
     steps: list[Step] = read_steps(tmp_path / "steps")
     account.possible = len(steps)
-    cases = [step.number for step in draw(steps, 40)]
+    cases = [step.number for step in draw(steps, 30)]
     each(student, cases, lambda here, at: struck(here, hook, at, news), agent=AGENT, more=STUDY, warm=warm)
