@@ -1,7 +1,8 @@
 """The one SQLite file in the state directory: how it is opened, and its schema.
 
 Which room owns which table: `history` has runs, tool_calls and deliveries; `agents.study.store` has sources,
-assignments, warnings, assessments, suggestions, sessions and shortfalls; `facts` is a small key-value table for what
+assignments, warnings, assessments, suggestions, sessions and shortfalls; `agents.study.progress` has edits and
+work_log; `agents.study.publish` has published; `facts` is a small key-value table for what
 was seen last.
 
 The journal stays SQLite's default (a rollback file): home directories of students are often on a network file
@@ -24,7 +25,7 @@ from tempfile import mkstemp
 from typing import Any, get_args
 
 from gradent_cli.errors import DamagedError, StateError
-from gradent_cli.records import EVENTS, DeliveryStatus, RunStatus, ToolStatus
+from gradent_cli.records import EVENTS, DeliveryStatus, RunStatus, SuggestionStatus, ToolStatus
 
 CHECKED_BYTES = 64_000_000
 """`sound` looks through databases up to this size: some 0.2 s on a warm cache. What breaks in a larger one is found
@@ -192,6 +193,39 @@ _MIGRATIONS: tuple[str, ...] = (
 
     CREATE INDEX runs_by_trigger ON runs (trigger, number);
     CREATE INDEX runs_by_start ON runs (started_at);
+    """,
+    """
+    CREATE TABLE edits (
+        assignment_id TEXT PRIMARY KEY REFERENCES assignments (id) ON DELETE CASCADE,
+        document      TEXT NOT NULL,  -- JSON: what the student says instead of the source, by field
+        edited_at     TEXT NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE work_log (
+        number        INTEGER PRIMARY KEY,
+        assignment_id TEXT NOT NULL REFERENCES assignments (id) ON DELETE CASCADE,
+        minutes       INTEGER NOT NULL,
+        worked_at     TEXT NOT NULL,
+        logged_at     TEXT NOT NULL,
+        note          TEXT NOT NULL DEFAULT ''
+    );
+    CREATE INDEX work_log_by_assignment ON work_log (assignment_id, worked_at);
+
+    ALTER TABLE sessions ADD COLUMN asked_at TEXT;  -- when the student was asked whether it was held
+    ALTER TABLE sessions ADD COLUMN declined INTEGER NOT NULL DEFAULT 0;  -- they deleted it from their calendar
+
+    CREATE TABLE published (
+        calendar   TEXT NOT NULL,  -- which one: changes with its address
+        session_id TEXT NOT NULL,
+        href       TEXT NOT NULL,
+        etag       TEXT,
+        starts_at  TEXT NOT NULL,
+        ends_at    TEXT NOT NULL,
+        sequence   INTEGER NOT NULL,
+        PRIMARY KEY (calendar, session_id)
+    ) WITHOUT ROWID;
+
+    ALTER TABLE suggestions ADD COLUMN status TEXT NOT NULL DEFAULT 'told';
     """,
 )
 
@@ -469,10 +503,15 @@ _SHAPES: Mapping[str, _Shape] = {
     **dict.fromkeys(("started_at", "finished_at", "created_at", "sent_at", "changed_at", "told_at"), _is_moment),
     **dict.fromkeys(("first_seen_at", "last_seen_at", "last_good_at", "first_told_at", "last_true_at"), _is_moment),
     **dict.fromkeys(("first_at", "last_at", "since", "not_before", "closed_until"), _is_moment),
-    **dict.fromkeys(("starts_at", "ends_at", "due_at"), _is_moment),
+    **dict.fromkeys(("starts_at", "ends_at", "due_at", "worked_at", "logged_at", "edited_at", "asked_at"), _is_moment),
     "details": _is_list_of_texts,
     "tags": _is_list_of_texts,
-    "status": {*get_args(RunStatus), *get_args(ToolStatus), *get_args(DeliveryStatus)}.__contains__,
+    "status": {
+        *get_args(RunStatus),
+        *get_args(ToolStatus),
+        *get_args(DeliveryStatus),
+        *get_args(SuggestionStatus),
+    }.__contains__,
     "event": EVENTS.__contains__,
 }
 

@@ -11,6 +11,7 @@ from typing import Literal
 RunStatus = Literal["running", "success", "failure", "timeout", "skipped", "interrupted"]
 ToolStatus = Literal["started", "completed", "failed"]
 DeliveryStatus = Literal["pending", "sent", "failed", "folded"]
+SuggestionStatus = Literal["pending", "told", "done", "dismissed"]
 Event = Literal["started", "tool", "completed", "failed", "recovered", "missed", "interrupted"]
 EVENTS: tuple[Event, ...] = ("started", "tool", "completed", "failed", "recovered", "missed", "interrupted")
 
@@ -178,6 +179,7 @@ class Assessment:
 
     Effort in hours (low <= likely <= high), difficulty 1-5, risk 0-100, confidence 0-1; `reason` says in a sentence
     where the numbers come from. `version` counts from 1; `fingerprint` is that of the assignment it was made from.
+    `prerequisites` are what has to be done before, `deliverables` what is handed in, both in the assignment's words.
     """
 
     assignment_id: str
@@ -191,7 +193,20 @@ class Assessment:
     fingerprint: str
     assessed_at: datetime
     milestones: tuple[Milestone, ...] = ()
+    prerequisites: tuple[str, ...] = ()
+    deliverables: tuple[str, ...] = ()
     version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """Work that the student says they did: so many minutes, ending at `worked_at`. Zero says that they did none."""
+
+    assignment_id: str
+    minutes: int
+    worked_at: datetime
+    logged_at: datetime
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,7 @@ def test_a_schema_that_is_not_what_it_says_is_damaged(tmp_path):
     connection.execute("PRAGMA user_version = 1")
     with pytest.raises(DamagedError, match="not of schema 1"):
         open_database(path)
-    connection.execute("PRAGMA user_version = 3")
+    connection.execute("PRAGMA user_version = 4")
     connection.execute("DROP TABLE runs")
     with pytest.raises(DamagedError, match="no such table"):
         reading(connection, "SELECT * FROM runs")
@@ -183,7 +183,7 @@ def test_every_column_is_known_by_its_type(tmp_path):
     """What the schema says in words is what SQLite makes of it."""
     connection = open_database(tmp_path / "gradent.db")
     tables = [row["name"] for row in reading(connection, "SELECT name FROM sqlite_master WHERE type = 'table'")]
-    assert len(tables) == 14
+    assert len(tables) == 17
     for table in tables:
         columns = reading(connection, f"PRAGMA table_info({table})")
         assert {row["name"] for row in columns} == set(_types(table)), table

@@ -1,6 +1,6 @@
 """The planner's promises, by examples and for any input."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -42,8 +42,13 @@ def task(key: str, hours: float, due: datetime | None, *, risk: int = 50, done: 
     )
 
 
-def plan_of(work, *, busy=(), sessions=(), rules: Rules | None = None, now=NOW, zone=UTC) -> Plan:
-    return schedule(work, busy=busy, sessions=sessions, rules=rules or Rules(), now=now, zone=zone)
+def plan_of(work, *, busy=(), sessions=(), worked=None, rules: Rules | None = None, now=NOW, zone=UTC) -> Plan:
+    """Without `worked` every session that is over was held."""
+    if worked is None:
+        worked = Counter()
+        for session in sessions:
+            worked[session.assignment_id] += planned_minutes([session]) if session.ends_at <= now else 0
+    return schedule(work, busy=busy, sessions=sessions, worked=worked, rules=rules or Rules(), now=now, zone=zone)
 
 
 def at(text: str) -> datetime:
@@ -267,12 +272,11 @@ def test_the_day_remembers_what_was_done():
 def test_remaining_hours():
     """What remains is the likely effort without what went by, and never less than nothing."""
     essay = task("Essay", 4, at("2026-12-04T12:00"))
-    sessions = plan_of([essay]).sessions
-    assert remaining_hours(essay[1], sessions, NOW) == 4
-    assert remaining_hours(essay[1], sessions, sessions[0].ends_at) == 2
-    assert remaining_hours(replace(essay[1], effort_likely_hours=1), sessions, sessions[-1].ends_at) == 0
-    assert remaining_hours(task("Quiz", 1, None)[1], sessions, sessions[-1].ends_at) == 1
-    assert remaining_hours(None, sessions, NOW) is None
+    assert remaining_hours(essay[1], {}) == 4
+    assert remaining_hours(essay[1], {essay[0].id: 120}) == 2
+    assert remaining_hours(essay[1], {essay[0].id: 250}) == 0
+    assert remaining_hours(task("Quiz", 1, None)[1], {essay[0].id: 120}) == 1
+    assert remaining_hours(None, {}) is None
 
 
 def test_going_on():

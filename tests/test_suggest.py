@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from gradent_cli.agents.study.free import days, week
-from gradent_cli.agents.study.schedule import Rules, schedule
+from gradent_cli.agents.study.schedule import Rules, planned_minutes, schedule
 from gradent_cli.agents.study.suggest import suggest
 from gradent_cli.records import Assessment, Assignment, Plan, Session
 
@@ -31,7 +31,8 @@ def work(key: str, hours: float, due: datetime | None, *, risk: int = 30, weight
 def advice(tasks, *, plan: Plan | None = None, sessions: tuple[Session, ...] = (), rules: Rules | None = None):
     rules = rules or Rules()
     free = days(rules.hours, busy=(), start=NOW, end=NOW + 60 * DAY, zone=UTC)
-    plan = plan or schedule(tasks, busy=(), sessions=sessions, rules=rules, now=NOW, zone=UTC)
+    worked = {each.assignment_id: planned_minutes(sessions) for each in sessions if each.ends_at <= NOW}
+    plan = plan or schedule(tasks, busy=(), sessions=sessions, worked=worked, rules=rules, now=NOW, zone=UTC)
     return suggest(tasks, plan=plan, sessions=sessions, free=free, now=NOW, zone=UTC)
 
 

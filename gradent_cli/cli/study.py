@@ -51,8 +51,8 @@ def assignments(
 
     config, store, zone = _open(context)
     now = datetime.now(UTC)
-    sessions = store.sessions()
-    rows = [(known, remaining_hours(known.assessment, sessions, now)) for known in store.known(_source_names(config))]
+    worked = store.worked(now)
+    rows = [(known, remaining_hours(known.assessment, worked)) for known in store.known(_source_names(config))]
     if as_json:
         render.document([render.assignment_document(known, remaining_hours=hours, now=now) for known, hours in rows])
     elif rows:

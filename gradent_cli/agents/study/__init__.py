@@ -6,7 +6,7 @@ on what it brought and on what the store remembers. Everything happens at one mo
 What a tool has written it also tells: from its first write on it is shielded from the end of the run's time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
@@ -95,13 +95,21 @@ class StudyAgent:
             raise ConfigError("no source of assignments is configured", hint="gradent config set --source URL")
         now = context.started_at
         seen = self._check(context)
-        sessions = self._store.sessions()
+        sessions, worked = self._store.sessions(), self._store.worked(now)
         end = now + timedelta(days=self._rules.horizon_days)
         free = days(self._rules.hours, busy=seen.busy or (), start=now, end=end, zone=self._zone)
-        work, assessed = self._assess(context, seen, sessions, free)
+        work, assessed = self._assess(context, seen, worked, free)
         plan = None
         if seen.busy is not None:
-            plan = schedule(work, busy=seen.busy, sessions=sessions, rules=self._rules, now=now, zone=self._zone)
+            plan = schedule(
+                work,
+                busy=seen.busy,
+                sessions=sessions,
+                worked=worked,
+                rules=self._rules,
+                now=now,
+                zone=self._zone,
+            )
         suggestions = self._suggest(context, work, plan, sessions, free)
         planned = self._schedule(context, work, plan) if self._rules.auto_schedule else PlanChanges()
         return _report(seen, assessed, suggestions, planned, plan if self._rules.auto_schedule else None)
@@ -200,15 +208,12 @@ class StudyAgent:
         return words.session_title(assignment) + due
 
     def _assess(
-        self, context: RunContext, seen: _Seen, sessions: Iterable[Session], free: Sequence[Day]
+        self, context: RunContext, seen: _Seen, worked: Mapping[str, int], free: Sequence[Day]
     ) -> tuple[Work, int]:
         """Everything that is still work with its assessment, and how many of those are new."""
         now = context.started_at
         with context.shield(), self._store.together(), context.tools.call("assess", "Assess assignments") as call:
             budget = Budget(free, self._rules.per_day)
-            planned: dict[str, list[Session]] = {}
-            for session in sessions:
-                planned.setdefault(session.assignment_id, []).append(session)
             work: list[tuple[Assignment, Assessment]] = []
             new: list[tuple[Assignment, Assessment]] = []
             refreshed: list[Assessment] = []
@@ -219,7 +224,7 @@ class StudyAgent:
                     assessment = assess(assignment, now=now, free_hours=hours, previous=old)
                     new.append((assignment, assessment))
                 else:
-                    left = remaining_hours(old, planned.get(assignment.id, ()), now) or 0.0
+                    left = remaining_hours(old, worked) or 0.0
                     assessment = replace(old, risk=risk(assignment, left, now=now, free_hours=hours))
                     if assessment != old:
                         refreshed.append(assessment)

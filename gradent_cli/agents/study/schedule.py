@@ -17,7 +17,7 @@ length of a session can cost some of them.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
@@ -97,6 +97,7 @@ def schedule(
     *,
     busy: Iterable[Busy],
     sessions: Sequence[Session],
+    worked: Mapping[str, int],
     rules: Rules,
     now: datetime,
     zone: tzinfo,
@@ -107,7 +108,8 @@ def schedule(
         work: what is still to do; a due date that has passed means that it is overdue. Future sessions of anything
             else are left out of the plan.
         busy: taken time, in any order.
-        sessions: every session there ever was; those that are over count as worked.
+        sessions: every session there ever was; those that are over count for their day.
+        worked: minutes that need no place any more, by assignment id.
 
     Returns:
         The sessions that are not over yet, by time, and for every piece of work that does not fit how much is missing.
@@ -116,7 +118,7 @@ def schedule(
     end = now + timedelta(days=rules.horizon_days)
     table = _Timetable(days(rules.hours, busy=busy, start=now, end=end, zone=zone), rules)
     planner = _Planner(table, rules, quarter_up(now), quarter_down(end))
-    planner.take_over(work, sessions, now)
+    planner.take_over(work, sessions, worked, now)
     planner.fill()
     return planner.plan(zone)
 
@@ -126,12 +128,11 @@ def planned_minutes(sessions: Iterable[Session]) -> int:
     return sum(round(session.duration.total_seconds()) for session in sessions) // 60
 
 
-def remaining_hours(assessment: Assessment | None, sessions: Iterable[Session], now: datetime) -> float | None:
-    """Likely effort without the sessions for it that went by, never below zero; None for what was never assessed."""
+def remaining_hours(assessment: Assessment | None, worked: Mapping[str, int]) -> float | None:
+    """Likely effort without the minutes worked, never below zero; None for what was never assessed."""
     if assessment is None:
         return None
-    over = (each for each in sessions if each.assignment_id == assessment.assignment_id and each.ends_at <= now)
-    return max(0.0, assessment.effort_likely_hours - planned_minutes(over) / 60)
+    return max(0.0, assessment.effort_likely_hours - worked.get(assessment.assignment_id, 0) / 60)
 
 
 def _ceil(minutes: float) -> int:
@@ -262,7 +263,11 @@ class _Planner:
         """Every piece that may still give way, as an ordered set."""
 
     def take_over(
-        self, work: Iterable[tuple[Assignment, Assessment]], sessions: Iterable[Session], now: datetime
+        self,
+        work: Iterable[tuple[Assignment, Assessment]],
+        sessions: Iterable[Session],
+        worked: Mapping[str, int],
+        now: datetime,
     ) -> None:
         """Make the tasks, and hold what is planned already and may stay."""
         known: dict[str, list[Session]] = {}
@@ -277,8 +282,7 @@ class _Planner:
         todo = []
         for _, assignment, assessment in ranked:
             mine = known.get(assignment.id, ())
-            over = [session for session in mine if session.ends_at <= now]
-            task = self._task(assignment, assessment, over, now)
+            task = self._task(assignment, assessment, worked.get(assignment.id, 0), now)
             if task is not None:
                 task.next_ordinal = 1 + max((session.ordinal for session in mine), default=0)
                 self._tasks.append(task)
@@ -299,9 +303,7 @@ class _Planner:
             return 2, now, -assessment.risk, assignment.id
         return int(assignment.due_at > now), assignment.due_at, -assessment.risk, assignment.id
 
-    def _task(
-        self, assignment: Assignment, assessment: Assessment, over: Sequence[Session], now: datetime
-    ) -> _Task | None:
+    def _task(self, assignment: Assignment, assessment: Assessment, worked: int, now: datetime) -> _Task | None:
         """None for what is due beyond the horizon: it waits until it comes closer."""
         due = assignment.due_at
         eager = due is not None and due <= now
@@ -317,7 +319,7 @@ class _Planner:
             deadline=deadline,
             shortest=min(self._rules.shortest, minutes),
             eager=eager,
-            left=max(0, _ceil(minutes - planned_minutes(over))),
+            left=max(0, _ceil(minutes - worked)),
         )
 
     def _keep(self, task: _Task, session: Session) -> None:

@@ -249,6 +249,15 @@ class Store:
         )
         return tuple(_session(row) for row in rows)
 
+    def worked(self, now: datetime) -> dict[str, int]:
+        """Minutes that need no place in the plan any more, by assignment id: sessions that are over."""
+        minutes: dict[str, int] = {}
+        for session in self.sessions():
+            if session.ends_at <= now:
+                spent = round(session.duration.total_seconds()) // 60
+                minutes[session.assignment_id] = minutes.get(session.assignment_id, 0) + spent
+        return minutes
+
     def plan(self, *, now: datetime, sources: Collection[str] | None = None) -> Plan:
         """The plan as it was last saved: sessions that are not over yet, and what does not fit.
 
@@ -382,6 +391,8 @@ def _assessment(document: str) -> Assessment | None:
         fields = json.loads(document)
         fields["assessed_at"] = _moment(fields["assessed_at"])
         fields["milestones"] = tuple(Milestone(**milestone) for milestone in fields["milestones"])
+        for name in ("prerequisites", "deliverables"):  # lists in JSON, and missing in what 0.1 wrote
+            fields[name] = tuple(fields.get(name, ()))
         return Assessment(**fields)
     except (ValueError, TypeError, KeyError):
         return None
