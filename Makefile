@@ -16,12 +16,13 @@ run: $(VENV)/run  ## set up and plan from examples/, with no key, no account and
 	@$(BIN)/gradent --config config.toml run
 	@$(BIN)/gradent --config config.toml plan
 
-test: $(VENV)/dev  ## set up and run the tests
+test: $(VENV)/dev  ## set up and run the tests, six at a time (WORKERS=0: one by one)
 	@$(PYTEST) --ignore=tests/faults
 
 unit: $(VENV)/dev  ## the tests that need no daemon
 	@$(PYTEST) -m "not e2e" --ignore=tests/faults
 
+faults: WORKERS = 3
 faults: $(VENV)/dev  ## break everything around it and count what is lost; FAULTS="--seed=1 -k peers" narrows it
 	@$(PYTEST) tests/faults $(FAULTS)
 

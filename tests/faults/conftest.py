@@ -42,6 +42,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--share", type=float, default=1.0, help="how much of what is drawn by lot is tried (default: 1)")
 
 
+LONGEST = ("killed_at_any_moment[warm]", "killed_at_a_step[usual]", "peers_that_misbehave")
+"""Begin first: none of them must be what all others wait for in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.name.removeprefix("test_") not in LONGEST)
+
+
 class Accounts:
     """By test. They come with the tests' reports, whichever of xdist's workers made them."""
 
