@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Most of the time tests wait, so there are more workers than processors; WORKERS=0 runs one test after the other.
+WORKERS ?= 6
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help run test unit faults check format lint types floors lock clean
 
@@ -13,14 +16,15 @@ run: $(VENV)/run  ## set up and plan from examples/, with no key, no account and
 	@$(BIN)/gradent --config config.toml run
 	@$(BIN)/gradent --config config.toml plan
 
-test: $(VENV)/dev  ## set up and run the tests
-	@$(BIN)/python -m pytest --ignore=tests/faults
+test: $(VENV)/dev  ## set up and run the tests, six at a time (WORKERS=0: one by one)
+	@$(PYTEST) --ignore=tests/faults
 
 unit: $(VENV)/dev  ## the tests that need no daemon
-	@$(BIN)/python -m pytest -m "not e2e"
+	@$(PYTEST) -m "not e2e" --ignore=tests/faults
 
+faults: WORKERS = 3
 faults: $(VENV)/dev  ## break everything around it and count what is lost; FAULTS="--seed=1 -k peers" narrows it
-	@$(BIN)/python -m pytest tests/faults $(FAULTS)
+	@$(PYTEST) tests/faults $(FAULTS)
 
 check: lint types floors test faults  ## what CI runs
 

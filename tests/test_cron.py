@@ -105,9 +105,9 @@ def test_a_hanging_program_is_given_up_and_killed(program: Program, state: Path)
     started = time.monotonic()
     with pytest.raises(CrontabError, match=r"did not answer within 0\.5 seconds"):
         cron.Crontab(state, os.environ, time_limit=0.5).read()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     child = int((program.file.parent / "child").read_text())
-    for _ in range(100):
+    for _ in range(1000):
         if not alive(child):
             return
         time.sleep(0.02)

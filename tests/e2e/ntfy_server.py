@@ -22,7 +22,7 @@ from typing import Any
 from tests.e2e.conftest import need
 
 RELEASE = "trixie"
-_SECONDS_TO_START = 15
+_SECONDS_TO_START = 60
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Debian's cron fires a canary for real: what its job sees, and that nothing of it stays."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -50,6 +51,7 @@ def gradent(machine: Machine, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.xdist_group("cron")
 def test_cron_fires_the_canary_and_it_is_gone(installed: Machine):
     """A minute of waiting, what the job saw in cron's own environment, and the crontab as `install-cron` leaves it."""
     with installed.cron():
@@ -78,6 +80,7 @@ def test_cron_fires_the_canary_and_it_is_gone(installed: Machine):
     assert installed.run("crontab", "-l").stdout == THEIRS
 
 
+@pytest.mark.xdist_group("nobody fires")
 def test_a_canary_that_nobody_fires(installed: Machine):
     """69 after the whole wait, with the reason, and the crontab as `install-cron` leaves it."""
     code, said = gradent(installed, "install-cron", "--verify")
@@ -88,15 +91,26 @@ def test_a_canary_that_nobody_fires(installed: Machine):
     assert installed.run("crontab", "-l").stdout == THEIRS
 
 
+@pytest.mark.xdist_group("cron")
 def test_an_ended_wait_leaves_nothing(installed: Machine):
     """TERM takes the canary away at once; after a KILL the next command does."""
     verify = (sys.executable, "-P", "-m", "gradent_cli", "--config", str(installed.home / "gradent.toml"))
-    ended = installed.run("timeout", "--preserve-status", "-s", "TERM", "8", *verify, "install-cron", "--verify")
+    ending = (
+        '"$@" & process=$!; until crontab -l | grep -q canary; do sleep 0.2; done; sleep 1; '
+        'kill -s "$SIGNAL" $process; wait $process'
+    )
+
+    def end_by(signal: str) -> subprocess.CompletedProcess[str]:
+        """While it waits for cron."""
+        said = ("env", f"SIGNAL={signal}", "sh", "-c", ending, "sh", *verify, "install-cron", "--verify")
+        return installed.run(*said, seconds=120)
+
+    ended = end_by("TERM")
     assert ended.returncode == 143
     assert "interrupted; the canary is out of the crontab again" in ended.stderr
     tab = installed.run("crontab", "-l").stdout
     assert "canary" not in tab
-    installed.run("timeout", "-s", "KILL", "8", *verify, "install-cron", "--verify")
+    end_by("KILL")
     assert "canary" in installed.run("crontab", "-l").stdout
     code, said = gradent(installed, "install-cron")
     assert code == 0

@@ -22,7 +22,7 @@ from tests.e2e import fast_clock, machine
 from tests.e2e.conftest import need
 from tests.e2e.fast_clock import Tally
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("fast clock")]
 
 # Of what runs often fewer anchors: every firing costs four processes.
 ANCHORS = {"15min": ("00:00", "00:07"), "30min": ("00:00", "00:10"), "1hour": ("00:00", "00:07", "00:45")}
@@ -55,6 +55,8 @@ class Stretch:
 
 # Cron loses runs when the machine keeps it from its work for more than five minutes of its own time.
 STALL_MINUTES = 5
+TIMES = 3
+"""Tries, on a machine that stands still again and again."""
 ORDINARY = Stretch("Europe/Amsterdam", "2026-06-09T23:53:30", "2026-06-10T23:53:30", 480)
 STRETCHES = (
     ORDINARY,
@@ -124,12 +126,15 @@ def tallies() -> dict[Stretch, dict[str, Tally]]:
             pass
     except OSError as error:
         need(False, f"a real cron needs a mount namespace: {error}")
-    with StallWatch() as watch, ThreadPoolExecutor(len(STRETCHES)) as threads:
-        lived = dict(zip(STRETCHES, threads.map(lived_through, STRETCHES), strict=True))
-    for stretch, found in lived.items():
-        if wrong(found) and watch.longest * stretch.speed > STALL_MINUTES * 60:
-            # The machine stood still, so this says nothing about our table: once more, with the machine to itself.
-            lived[stretch] = lived_through(stretch)
+    lived: dict[Stretch, dict[str, Tally]] = {}
+    still = list(STRETCHES)
+    for _ in range(TIMES):
+        with StallWatch() as watch, ThreadPoolExecutor(len(STRETCHES)) as threads:
+            lived |= zip(still, threads.map(lived_through, still), strict=True)
+        # Where the machine stood still, that says nothing about our table: once more.
+        still = [each for each in still if wrong(lived[each]) and watch.longest * each.speed > STALL_MINUTES * 60]
+        if not still:
+            break
     return lived
 
 

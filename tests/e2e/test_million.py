@@ -12,12 +12,14 @@ import pytest
 from gradent_cli.database import open_database
 from tests.street.past import fill
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("booted")]
 
 EVERY = 25
 """Seconds between two runs: a million of them fit into a year, so that none is too old to be kept."""
 MOST = 1.5
 """Times the processor time that a thousand runs cost: what is measured here varies by a tenth or two."""
+TRIES = 12
+"""Of each; the cheapest counts. A processor that others use, too, makes some of them dearer, and none cheaper."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,8 @@ class Machine:
     home: Path
     database: Path
 
-    def seconds(self, *command: str) -> float:
-        """Processor time of the cheapest of some tries, with what its children used."""
-        return min(self._once(command) for _ in range(4))
-
-    def _once(self, command: tuple[str, ...]) -> float:
+    def seconds(self, command: tuple[str, ...]) -> float:
+        """Processor time, with what its children used."""
         before = os.times()
         ended = subprocess.run(
             [sys.executable, "-P", "-m", "gradent_cli", "--config", self.home / "config.toml", *command],
@@ -73,4 +72,9 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 def test_a_million_runs_are_no_slower_than_a_thousand(few: Machine, many: Machine, command: tuple[str, ...]) -> None:
     """Nothing is copied, and nothing walked through; what a run forgets at its end is bounded in time."""
     assert many.database.stat().st_size > 100 * few.database.stat().st_size
-    assert many.seconds(*command) < MOST * few.seconds(*command)
+    one, other = few.seconds(command), many.seconds(command)
+    for number in range(1, TRIES):
+        one, other = min(one, few.seconds(command)), min(other, many.seconds(command))
+        if number >= 3 and other < MOST * one:
+            return
+    assert other < MOST * one

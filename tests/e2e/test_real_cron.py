@@ -17,7 +17,7 @@ from tests.e2e.machine import ACCOUNT, NEEDED, Machine, machine
 from tests.street.discord import Discord, discord
 from tests.street.server import Answer, Server
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("cron")]
 
 THEIRS = '# mine\nMAILTO=""\n0 5 * * * true\n'
 STUDY = """\
@@ -119,8 +119,8 @@ def test_cron_runs_the_agent_and_the_phone_says_what_it_did(debian: Machine, ser
 
     # Cron fires both lines at the next minute.
     with debian.cron():
-        run = until(lambda: first_run(study), 75, "the study agent was run by cron")
-        own = until(lambda: first_run(command), 15, "the command was run by cron")
+        run = until(lambda: first_run(study), 150, "the study agent was run by cron")
+        own = until(lambda: first_run(command), 60, "the command was run by cron")
         status = json.loads(gradent(study, "status", "--json"))
 
     # What was done is on record.

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.booted import HOME, NEEDED, Booted, booted
 from tests.e2e.conftest import need
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("booted")]
 
 # All that systemd treats specially, in the folder and in the name.
 CONFIG = HOME / "my 50% of $HOME" / 'it\'s "mine".toml'
@@ -84,9 +84,9 @@ def test_systemd_runs_the_agent(machine: Booted):
     assert gradent("install-cron", "--scheduler", "systemd").startswith("already installed; nothing changed\n")
     status = json.loads(gradent("status", "--json"))
     assert (status["installed"], status["drift"]) == (True, [])
-    first, *_ = until(runs, 75, "the timer fired")
+    first, *_ = until(runs, 150, "the timer fired")
     assert (first["trigger"], first["status"], first["summary"]) == ("systemd", "success", "my own agent ran")
-    assert float(first["started_at"][17:].rstrip("Z").partition("+")[0]) < 10
+    assert float(first["started_at"][17:].rstrip("Z").partition("+")[0]) < 20
 
     # Another schedule: nothing runs for slots that it would have had.
     before = len(runs())
@@ -98,7 +98,7 @@ def test_systemd_runs_the_agent(machine: Booted):
     # The machine was off for a year: the missed slot is made up for, once.
     until(
         lambda: machine.run("systemctl", "--user", "is-active", "gradent-*.service").stdout.strip() != "activating",
-        10,
+        60,
         "idle",
     )
     before = len(runs())
@@ -107,7 +107,7 @@ def test_systemd_runs_the_agent(machine: Booted):
     assert len(stamps) == 1
     machine.run("touch", "-d", "400 days ago", *stamps)
     machine.root("systemctl", "start", f"user@{machine.uid}")
-    until(lambda: len(runs()) > before, 15, "the missed run was made up for")
+    until(lambda: len(runs()) > before, 60, "the missed run was made up for")
     assert [run["trigger"] for run in runs()[: len(runs()) - before]] == ["systemd"]
 
     # Gone, to the last stamp.

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from tests.faults.warm import Warm
 WORKERS = 4
 """A gradent waits for disks and services for half of its time."""
 Case = TypeVar("Case")
-_accounts = pytest.StashKey[dict[str, Account]]()
+_accounts = pytest.StashKey["Accounts"]()
 _seed = pytest.StashKey[int]()
 _HEAD = (
     "",
@@ -41,15 +42,41 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--share", type=float, default=1.0, help="how much of what is drawn by lot is tried (default: 1)")
 
 
+LONGEST = ("killed_at_any_moment[warm]", "killed_at_a_step[usual]", "peers_that_misbehave")
+"""Begin first: none of them must be what all others wait for in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.name.removeprefix("test_") not in LONGEST)
+
+
+class Accounts:
+    """By test. They come with the tests' reports, whichever of xdist's workers made them."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, Account] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, value in report.user_properties if report.when == "teardown" else ():
+            self.of[name] = Account(**value)  # type: ignore[arg-type]
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_accounts] = {}
-    seed = config.getoption("--seed", None)
-    config.stash[_seed] = random.SystemRandom().randrange(1_000_000) if seed is None else seed
+    config.stash[_accounts] = Accounts()
+    config.pluginmanager.register(config.stash[_accounts])
+    given = getattr(config, "workerinput", {}).get("seed", config.getoption("--seed", None))
+    config.stash[_seed] = random.SystemRandom().randrange(1_000_000) if given is None else given
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """All of xdist's workers draw by one seed, which is the one that is told."""
+    node.workerinput["seed"] = node.config.stash[_seed]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Messages per channel: expected = delivered by themselves + folded into another + lost."""
-    accounts = config.stash[_accounts]
+    accounts = config.stash[_accounts].of
     if not accounts:
         return
     rows: list[Sequence[str]] = [_HEAD]
@@ -108,11 +135,12 @@ def draw(request: pytest.FixtureRequest, lot: random.Random) -> Draw:
 @pytest.fixture
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
     """What this test counts; it appears in the summary, and a loss is a failure."""
-    account = request.config.stash[_accounts].setdefault(request.node.name.removeprefix("test_"), Account())
+    account = Account()
     began = time.monotonic()
     yield account
     account.seconds = time.monotonic() - began
     account.tried, account.possible = account.tried or 1, account.possible or 1
+    request.node.user_properties.append((request.node.name.removeprefix("test_"), asdict(account)))
 
 
 @pytest.fixture

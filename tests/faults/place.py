@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from tests.faults.warm import Child, Warm
@@ -27,7 +28,7 @@ from tests.street.server import Answer, serving
 
 AGENT = """\
 #!/bin/sh
-# Writes down what it does before it says so. $1 tools, $2 seconds between them.
+# Writes down what it does before it says so. $1 tools, $2 seconds between them, and longer while it is to hold on.
 echo "run $GRADENT_RUN_ID $$" >> "$JOURNAL"
 n=0
 while [ $n -lt "$1" ]; do
@@ -35,6 +36,7 @@ while [ $n -lt "$1" ]; do
     echo "tool $GRADENT_RUN_ID $n" >> "$JOURNAL"
     printf '{"type": "tool.completed", "id": "%s", "tool": "step", "title": "Step %s"}\\n' $n $n || exit 9
     sleep "$2"
+    while [ -e "$JOURNAL.hold" ]; do sleep 0.02; done
 done
 echo "end $GRADENT_RUN_ID" >> "$JOURNAL"
 echo "{\\"type\\": \\"run.completed\\", \\"summary\\": \\"$n steps\\"}"
@@ -153,6 +155,19 @@ class Place:
     def journal_lines(self, kind: str) -> list[str]:
         lines = self.journal.read_text().splitlines() if self.journal.exists() else []
         return [line for line in lines if line.startswith(f"{kind} ")]
+
+    def kill_at_work(self) -> None:
+        """A run that is killed after the first thing that its agent did."""
+        hold = Path(f"{self.journal}.hold")
+        hold.touch()
+        done = len(self.journal_lines("tool"))
+        process = self.start("run", "--quiet")
+        while len(self.journal_lines("tool")) == done:
+            assert process.poll() is None
+            sleep(0.01)
+        process.kill()
+        process.communicate()
+        hold.unlink()
 
     def save(self, name: str) -> None:
         """Keep how things are now, to come back to."""

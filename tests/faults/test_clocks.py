@@ -52,11 +52,7 @@ def test_a_run_that_vanished_at_another_time(side_by_side: SideBySide):
 
     def work(here: Place, by: dict[str, float]) -> Account:
         here.run()
-        process = here.start("run", "--quiet")
-        while len(here.journal_lines("tool")) < 4:
-            assert process.poll() is None
-        process.kill()
-        process.communicate()
+        here.kill_at_work()
         here.run(environ=shifted(**by))
         account = here.account(kills=1)
         assert (account.vanished, account.told) == (1, 1)

@@ -30,11 +30,7 @@ def after_trouble(here: Place) -> None:
     """A run whose messages nobody took, and one that was killed at work: all that is for the next to make good."""
     here.run()
     here.down()
-    process = here.start("run", "--quiet")
-    while len(here.journal_lines("tool")) < 4:
-        assert process.poll() is None
-    process.kill()
-    process.communicate()
+    here.kill_at_work()
     here.well()
 
 
@@ -72,21 +68,20 @@ def struck(here: Place, hook: Hook, mode: str, at: int) -> Account:
     return account
 
 
-@pytest.mark.parametrize(("before", "wanted"), [("usual", 60), ("first", 25), ("recovery", 40)])
-def test_killed_at_a_step(hook, warm, steps, each: Each, draw: Draw, account: Account, before: str, wanted: int):
+@pytest.mark.parametrize(
+    ("before", "commits", "wanted"),
+    [("usual", True, 1000), ("usual", False, 60), ("recovery", True, 40), ("first", True, 25)],
+    ids=["usual", "usual, others", "recovery", "first"],
+)
+def test_killed_at_a_step(hook, warm, steps, each: Each, draw: Draw, account: Account, before, commits, wanted):
     """In a usual run, a first one and one that has to recover: at syncs, renames, unlinks and sends, and some others.
 
     Most steps write one of many pages to a journal, which makes no difference before the next sync. `--share 10` takes
     all that commit something in each of the three, and of the usual run all.
     """
-    found = steps(before)
+    found = [step for step in steps(before) if step.commits == commits]
     account.possible = len(found)
-    commits = [step for step in found if step.commits]
-    if before == "usual":
-        chosen = [*commits, *draw([step for step in found if not step.commits], wanted)]
-    else:
-        chosen = draw(commits, wanted)
-    cases = [step.number for step in chosen]
+    cases = [step.number for step in draw(found, wanted)]
     each(BEFORE[before], cases, lambda here, at: struck(here, hook, "kill", at), warm=warm)
 
 

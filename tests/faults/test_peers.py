@@ -12,13 +12,14 @@ from gradent_cli.runner import SEND_SECONDS
 from tests.faults.clock import shifted
 from tests.faults.conftest import SideBySide
 from tests.faults.place import Account, Place, place
+from tests.faults.warm import Warm
 from tests.street.peers import WAYS, Door, Way
 
 pytestmark = pytest.mark.e2e
 AT_ONCE = 24
 """Most of the time each waits for the bound on sending."""
-OTHERS = 5.0
-"""Seconds that the beginning and the end of the sending may take with many others beside it."""
+OTHERS = 45.0
+"""Seconds more that it may take on a busy machine with many others beside it; the peers hang for a minute longer."""
 RSS_KIB = 20 * 1024
 
 
@@ -77,17 +78,18 @@ def test_nobody_listens(here: Place, account: Account):
     assert account.lost == []
 
 
-def test_a_refusal_for_good_is_not_asked_for_again(here: Place, account: Account):
+def test_a_refusal_for_good_is_not_asked_for_again(tmp_path: Path, warm: Warm, account: Account):
     """A webhook that was deleted hears of twelve runs once: else Discord would shut out the whole address."""
-    there = here.config.read_text()
-    here.config.write_text(there.replace(here.discord.webhook, here.discord.webhook + "x"))
-    for _ in range(12):
+    with place(tmp_path / "here", warm=warm) as here:
+        there = here.config.read_text()
+        here.config.write_text(there.replace(here.discord.webhook, here.discord.webhook + "x"))
+        for _ in range(12):
+            here.run()
+        assert len(here.discord.server.requests) == 1
+        here.config.write_text(there)
         here.run()
-    assert len(here.discord.server.requests) == 1
-    here.config.write_text(there)
-    here.run()
-    account.add(here.account())
-    assert account.lost == []
+        account.add(here.account())
+        assert account.lost == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from contextlib import suppress
 from functools import cache
 
 Way = Callable[[socket.socket, threading.Event], None]
+HANGING = 135
+"""Seconds for which a peer keeps a connection that it will never do anything good with."""
 _OK = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -50,7 +52,7 @@ class Door:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            connection.settimeout(60)
+            connection.settimeout(HANGING)
             if self.way is not None:
                 self.met += 1
                 self.way(connection, self._closing)
@@ -112,11 +114,11 @@ def _reset(connection: socket.socket, closing: threading.Event) -> None:
 
 def _hang(connection: socket.socket, closing: threading.Event) -> None:
     _asked(connection)
-    closing.wait(60)
+    closing.wait(HANGING)
 
 
 def _deaf(connection: socket.socket, closing: threading.Event) -> None:
-    closing.wait(60)
+    closing.wait(HANGING)
 
 
 def _drip(connection: socket.socket, closing: threading.Event) -> None:
@@ -131,7 +133,7 @@ def _endless(head: bytes, piece: bytes, pieces: int = 1 << 30) -> Way:
     def way(connection: socket.socket, closing: threading.Event) -> None:
         _asked(connection)
         connection.sendall(head)
-        until = time.monotonic() + 60
+        until = time.monotonic() + HANGING
         for _ in range(pieces):
             connection.sendall(piece)
             if closing.is_set() or time.monotonic() > until:
