@@ -375,9 +375,14 @@ def _shipped_zone(lines: list[str]) -> tzinfo | None:
 
 
 class Notes:
-    """Gathers what was not taken as it stands, and says it in one sentence for each reason."""
+    """Gathers what was not taken as it stands, and says it in one sentence for each reason.
 
-    def __init__(self) -> None:
+    Args:
+        noun: what there is, one of them.
+    """
+
+    def __init__(self, noun: str = "event") -> None:
+        self._noun = noun
         self._titles: dict[str, list[str]] = {}
 
     def add(self, reason: str, title: str) -> None:
@@ -386,7 +391,7 @@ class Notes:
 
     def sentences(self, name: str) -> tuple[str, ...]:
         return tuple(
-            f"{name}: {reason.format(events=count(len(titles), 'event'))}: {_some(titles)}"
+            f"{name}: {reason.format(events=count(len(titles), self._noun))}: {_some(titles)}"
             for reason, titles in self._titles.items()
         )
 
