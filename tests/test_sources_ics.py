@@ -646,7 +646,7 @@ def test_kinds():
     """A kind that there is not is refused with those that there are."""
     with pytest.raises(ConfigError) as caught:
         open_source("xls", name="x", url=None, path=Path("x"))
-    assert caught.value.hint == "there are ics, toml, csv"
+    assert caught.value.hint == "there are ics, canvas, toml, csv, markdown"
 
 
 def test_file_that_cannot_be_read(tmp_path):

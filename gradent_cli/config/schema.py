@@ -387,7 +387,7 @@ class SourceSettings(_Place):
             return self._is_a_canvas()
         for name in ("token", "expires"):
             if getattr(self, name) is not None:
-                raise BadValueError(f'kind = "{self.kind}" has no {name}; only "canvas" has one', beside=name)
+                raise BadValueError(f'kind = "{self.kind}" has no {name}; only "canvas" has one')
         if self.kind != "ics" and self.path is None:
             raise BadValueError(f'kind = "{self.kind}" needs a path; only "ics" and "canvas" are read from a url')
         return self

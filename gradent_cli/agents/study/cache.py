@@ -99,9 +99,12 @@ class FeedCache:
             "size": len(kept.body),
             "digest": _digest(kept.tag, kept.changed, kept.body),
         }
-        with suppress(StateError):
+        path = self._path(url)
+        with suppress(StateError, OSError):
             make_private_directory(self._folder)
-            write_atomic(self._path(url), json.dumps(head).encode() + b"\n" + kept.body, mode=0o600)
+            if path.is_symlink():  # writing would follow it
+                path.unlink()
+            write_atomic(path, json.dumps(head).encode() + b"\n" + kept.body, mode=0o600)
 
     def forget(self, url: str) -> None:
         """What is kept of an address was not what it should be."""

@@ -177,7 +177,7 @@ class CanvasSource:
         target = next(pages, None)
         if target is None:
             return None
-        asked, following = urlsplit(url), _split(urljoin(url, target.strip()))
+        asked, following = urlsplit(url), _joined(url, target)
         if following is None or following.netloc.lower() != asked.netloc.lower():
             raise self.place.refusal("its next page is on another server, which must not get the token")
         return following._replace(scheme=asked.scheme, fragment="").geturl()
@@ -187,10 +187,10 @@ class CanvasSource:
     def _assignment(self, item: Any, zone: tzinfo, notes: Notes) -> Assignment | None:
         """The assignment that an item is; None for what is none, and for what cannot be read, which is noted."""
         item = item if isinstance(item, dict) else {}
-        kind, plannable = item.get("plannable_type"), _table(item.get("plannable"))
+        kind, plannable = _text(item.get("plannable_type")), _table(item.get("plannable"))
         title = one_line(_text(plannable.get("title")) or _text(plannable.get("name")), 200)
         if kind not in _WORK:
-            if not isinstance(kind, str):
+            if not kind:
                 notes.add("left out {events} without a type", title)
             return None
         if kind == "wiki_page" and not plannable.get("todo_date"):
@@ -215,8 +215,8 @@ class CanvasSource:
         )
 
     def _link(self, url: str) -> str | None:
-        link = urljoin(self.place.url or "", url.strip()) if url.strip() and _split(url) else ""
-        return link if _ABSOLUTE.fullmatch(link) else None
+        link = _joined(self.place.url or "", url) if url.strip() else None
+        return link.geturl() if link is not None and _ABSOLUTE.fullmatch(link.geturl()) else None
 
 
 def expiry(expires: date | None, today: date) -> str | None:
@@ -325,8 +325,9 @@ def _prose(text: str) -> str:
     return cut_characters(clean(plain(text) if is_html(text) else text).strip(), 4000)
 
 
-def _split(url: str) -> SplitResult | None:
+def _joined(base: str, url: str) -> SplitResult | None:
+    """Where a link leads; None where it is none."""
     try:
-        return urlsplit(url)
+        return urlsplit(urljoin(base, url.strip()))
     except ValueError:
         return None

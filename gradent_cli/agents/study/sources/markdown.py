@@ -23,6 +23,7 @@ from gradent_cli.text import one_line
 # GFM's task list items (https://github.github.com/gfm/#task-list-items-extension-), also quoted, and the marks that
 # note programs add for what is under way.
 _TASK = re.compile(r"(?P<indent>[ \t>]*)(?:[-*+]|[0-9]{1,9}[.)])[ \t]+\[(?P<mark>[ xX/>!?-])\][ \t]+(?P<text>.*\S)\s*")
+_LINE_END = re.compile(r"\r\n|\r|\n")  # what editors count; str.splitlines has more
 _FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})(.*)")
 _FIELD = re.compile(
     r"(?:(?<=\s)|^)(?P<name>[A-Za-z_]{1,20}):(?P<value>\"[^\"]*\"|[^\s\"]\S*)"
@@ -88,7 +89,7 @@ class MarkdownSource:
     def _lines(self, text: str) -> "Iterator[tuple[int, _Task | None]]":
         """Every line that says something about nesting: how deep it is, and its task if it is one."""
         fence = ""
-        for line, content in enumerate(text.splitlines(), start=1):
+        for line, content in enumerate(_LINE_END.split(text), start=1):
             fenced = _FENCE.fullmatch(content)
             if fenced is not None:
                 if not fence:
