@@ -337,7 +337,7 @@ def test_what_the_student_says_is_planned(desk):
     report = desk.run(NOW + timedelta(minutes=10))
     assert not any(line.startswith("New due date") for line in report.lines)
     assert desk.calls["check"].result == "1 open assignment from 1 source: nothing new"
-    left = [each for each in desk.store.sessions()]
+    left = desk.store.sessions()
     assert {each.assignment_id for each in left} == {essay.assignment.id}
     assert sum((each.duration for each in left), timedelta()) == timedelta(hours=2)
 
