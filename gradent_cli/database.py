@@ -226,6 +226,8 @@ _MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
 
     ALTER TABLE suggestions ADD COLUMN status TEXT NOT NULL DEFAULT 'told';
+
+    ALTER TABLE sources ADD COLUMN shrunk_at TEXT;  -- since when it lacks most of what is still due
     """,
 )
 
@@ -502,7 +504,7 @@ def _is_list_of_texts(text: str) -> bool:
 _SHAPES: Mapping[str, _Shape] = {
     **dict.fromkeys(("started_at", "finished_at", "created_at", "sent_at", "changed_at", "told_at"), _is_moment),
     **dict.fromkeys(("first_seen_at", "last_seen_at", "last_good_at", "first_told_at", "last_true_at"), _is_moment),
-    **dict.fromkeys(("first_at", "last_at", "since", "not_before", "closed_until"), _is_moment),
+    **dict.fromkeys(("first_at", "last_at", "since", "not_before", "closed_until", "shrunk_at"), _is_moment),
     **dict.fromkeys(("starts_at", "ends_at", "due_at", "worked_at", "logged_at", "edited_at", "asked_at"), _is_moment),
     "details": _is_list_of_texts,
     "tags": _is_list_of_texts,

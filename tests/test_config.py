@@ -270,7 +270,7 @@ REFUSALS = {
     "[agent]\ncallable = 'a:b'": "P line 2: 'agent.callable' is not supported by this version yet",
     "[study.calendar]\nurl = 'x'": "P line 1: 'study.calendar' is not supported by this version yet",
     f"[[study.sources]]\nkind = 'ics'\nurl = 'https://x'\ntoken = '{SECRET}'": (
-        "P line 4: 'study.sources.token' is not supported by this version yet"
+        'P line 1: study.sources (entry 1): kind = "ics" has no token; only "canvas" has one'
     ),
     # types
     "enabled = 'yes'": "P line 1: enabled: must be true or false, not text",
@@ -372,20 +372,54 @@ REFUSALS = {
         "P line 3: study.session_max: 50min is shorter than session_min, 1h"
     ),
     "[study]\nmax_per_day = '10min'": "P line 2: study.max_per_day: 10min is shorter than session_min, 30min",
-    "[[study.sources]]\npath = 'x'": "P line 1: study.sources.kind (entry 1): is missing; use ics or toml or csv",
+    "[[study.sources]]\npath = 'x'": (
+        "P line 1: study.sources.kind (entry 1): is missing; use ics or canvas or toml or csv or markdown"
+    ),
     "[[study.sources]]\nkind = 'ics'": "P line 1: study.sources (entry 1): needs exactly one of url and path",
     f"[[study.busy]]\npath = 'x'\n[[study.busy]]\npath = 'x'\nurl = 'https://x/{SECRET}'": (
         "P line 3: study.busy (entry 2): needs exactly one of url and path"
     ),
     f"[[study.sources]]\nkind = 'csv'\nurl = 'https://x/{SECRET}'": (
-        'P line 1: study.sources (entry 1): kind = "csv" needs a path; only "ics" is read from a url'
+        'P line 1: study.sources (entry 1): kind = "csv" needs a path; only "ics" and "canvas" are read from a url'
     ),
     f"[[study.sources]]\nkind = 'ics'\nurl = '{SECRET}'": (
         "P line 3: study.sources.url (entry 1): must be a URL that begins with http://, https:// or webcal://"
     ),
+    "[[study.sources]]\nkind = 'xls'\npath = 'x'": (
+        "P line 2: study.sources.kind (entry 1): 'xls' is not allowed; "
+        'use "ics", "canvas", "toml", "csv" or "markdown"'
+    ),
     "[[study.sources]]\nkind = 'canvas'\nurl = 'https://x'": (
-        "P line 2: study.sources.kind (entry 1): 'canvas' is not supported by this version yet; "
-        'use "ics", "toml" or "csv"'
+        'P line 1: study.sources (entry 1): kind = "canvas" needs a token '
+        "| make one in Canvas: Account, Settings, New access token"
+    ),
+    f"[[study.sources]]\nkind = 'canvas'\npath = 'x'\ntoken = '{SECRET}'": (
+        'P line 1: study.sources (entry 1): kind = "canvas" needs the url of your school\'s Canvas, not a path'
+    ),
+    f"[[study.sources]]\nkind = 'canvas'\nurl = 'http://x'\ntoken = '{SECRET}'": (
+        "P line 1: study.sources (entry 1): must begin with https://, as its token would be readable on the way"
+    ),
+    f"[[study.sources]]\nkind = 'canvas'\nurl = 'https://x/feeds/user_{SECRET}.ics'\ntoken = '{SECRET}'": (
+        "P line 1: study.sources (entry 1): the url of a Canvas is its address alone, such as "
+        'https://school.instructure.com | a link that ends in .ics is a calendar feed: kind = "ics"'
+    ),
+    "[[study.sources]]\nkind = 'canvas'\nurl = 'https://x'\ntoken = 'a b'": (
+        "P line 4: study.sources.token (entry 1): must be printable ASCII without blanks, and not empty"
+    ),
+    "[[study.sources]]\nkind = 'toml'\npath = 'x'\nexpires = 2027-01-31": (
+        'P line 1: study.sources (entry 1): kind = "toml" has no expires; only "canvas" has one'
+    ),
+    "[[study.sources]]\nkind = 'canvas'\nurl = 'https://x'\ntoken = 'x'\nexpires = 'soon'": (
+        "P line 5: study.sources.expires (entry 1): 'soon' is not a day; write it as \"2027-01-31\""
+    ),
+    "[[study.sources]]\nkind = 'canvas'\nurl = 'https://x'\ntoken = 'x'\nexpires = 2027-01-31T10:00:00": (
+        "P line 5: study.sources.expires (entry 1): '2027-01-31 10:00:00' is not a day; write it as \"2027-01-31\""
+    ),
+    "[[study.sources]]\nkind = 'canvas'\nurl = 'https://x'\ntoken = 'x'\nexpires = 20270131": (
+        "P line 5: study.sources.expires (entry 1): '20270131' is not a day; write it as \"2027-01-31\""
+    ),
+    f"[[study.sources]]\nkind = 'ics'\nurl = 'https://{SECRET}'\nexpires = 2027-01-31": (
+        'P line 1: study.sources (entry 1): kind = "ics" has no expires; only "canvas" has one'
     ),
     "[[study.busy]]\nkind = 'caldav'\nurl = 'https://x'": (
         "P line 2: study.busy.kind (entry 1): 'caldav' is not supported by this version yet; use \"ics\""

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradent_cli.agents.study.feed import read_calendars
 from gradent_cli.agents.study.fetch import Place, decode, web_address
 from gradent_cli.agents.study.sources import Harvest, open_source
 from gradent_cli.errors import ConfigError, SourceError
@@ -646,7 +647,7 @@ def test_kinds():
     """A kind that there is not is refused with those that there are."""
     with pytest.raises(ConfigError) as caught:
         open_source("xls", name="x", url=None, path=Path("x"))
-    assert caught.value.hint == "there are ics, toml, csv"
+    assert caught.value.hint == "there are ics, canvas, toml, csv, markdown"
 
 
 def test_file_that_cannot_be_read(tmp_path):
@@ -887,6 +888,40 @@ def test_five_hundred_events_in_no_time(harvest):
     begun = time.thread_time()
     assert len(harvest(raw).assignments) == 500
     assert time.thread_time() - begun < 1
+
+
+MANY = 50_001
+SMALLEST = b"BEGIN:VEVENT\r\nDTSTART:20261010T090000Z\r\nEND:VEVENT\r\n"
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        SMALLEST * MANY,
+        SMALLEST * 100_000,
+        b"BEGIN:VEVENT\n" * 1_400_000,
+        b"BEGIN:VCALENDAR\n" * MANY,
+        b"BEGIN:VTIMEZONE\nEND:VTIMEZONE\n" * MANY,
+    ],
+    ids=["one too many", "a hundred thousand", "none of them closed", "calendars", "time zones"],
+)
+def test_too_many_events(refusal, tmp_path, inside):
+    """A feed with more events than anybody has is refused in a sentence, before they fill the memory."""
+    raw = b"BEGIN:VCALENDAR\r\n" + inside + b"END:VCALENDAR\r\n"
+    why = "it has more than 50,000 events, and no more are read"
+    assert refusal(raw) == f"cannot read source 'uni' ({tmp_path / 'feed.ics'}): {why}"
+
+
+def test_lines_without_end(tmp_path):
+    """An event, or a time zone, of which every line is the same is kept as far as it can mean anything."""
+    zone = ["BEGIN:VTIMEZONE", "TZID:x", *["A:B"] * 50_000, "END:VTIMEZONE"]
+    event = vevent("UID:a", "DTSTART:20261010T090000Z", *["URL:https://x"] * 50_000, "SUMMARY:A", *["x"] * 50_000)
+    raw = "\r\n".join(["BEGIN:VCALENDAR", *zone, *event, "END:VCALENDAR"]).encode()
+    (calendar,), _ = read_calendars(Place(label="x", expected="a calendar", path=tmp_path), raw)
+    (component,) = calendar.components
+    assert (len(component.properties["URL"]), len(calendar.zones["x"])) == (3000, 3000)
+    assert component.title.startswith("A x x")
+    assert len(component.properties["SUMMARY"][0].value) < 30_000
 
 
 def test_ten_thousand_events(harvest):

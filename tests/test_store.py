@@ -1,5 +1,6 @@
 """What the study agent remembers between runs."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gradent_cli import database
-from gradent_cli.agents.study.store import FORGET_AFTER, Changes, Store
+from gradent_cli.agents.study.store import BELIEVED_AFTER, FORGET_AFTER, Changes, Store
 from gradent_cli.database import open_database, to_text
 from gradent_cli.errors import StateError
 from gradent_cli.records import Assessment, Assignment, Milestone, Plan, Session, Shortfall, Suggestion
@@ -122,6 +123,201 @@ def test_an_older_database_is_taken_over(tmp_path, monkeypatch):
     connection = open_database(tmp_path / "old.db")
     assert [each.title for each in Store(connection).assignments()] == ["Essay 1"]
     connection.close()
+
+
+# ── a feed that shrinks ──
+
+FEED = [replace(QUIZ, key=str(number), due_at=NOW + (number + 1) * DAY) for number in range(10)]
+
+
+def test_a_feed_that_lost_most_of_it_is_doubted(store):
+    """What is still there is taken over, nothing vanishes, and the moment of the last good read stays."""
+    look(store, *FEED)
+    later = replace(FEED[9], due_at=NOW + 20 * DAY)
+    changes = look(store, later, now=NOW + HOUR)
+    assert (changes.shrunk, changes.moved) == ({"canvas": NOW + HOUR}, ((FEED[9], later),))
+    assert not any(known.vanished for known in store.known())
+    assert store.last_good_at("canvas") == NOW
+    assert look(store, now=NOW + 2 * HOUR).shrunk == {"canvas": NOW + HOUR}
+    assert not any(known.vanished for known in store.known())
+
+
+@pytest.mark.parametrize("pause", [BELIEVED_AFTER - HOUR, BELIEVED_AFTER])
+def test_a_shorter_feed_is_believed_in_the_end(store, pause):
+    """After three days the shorter feed counts: what it lacks has vanished, which is not deleted."""
+    look(store, *FEED)
+    look(store, *FEED[8:], now=NOW + HOUR)
+    end = NOW + HOUR + pause
+    believed = pause == BELIEVED_AFTER
+    assert look(store, *FEED[8:], now=end).shrunk == ({} if believed else {"canvas": NOW + HOUR})
+    assert sum(known.vanished for known in store.known()) == (8 if believed else 0)
+    assert store.last_good_at("canvas") == (end if believed else NOW)
+    assert len(store.known()) == 10
+
+
+def test_a_feed_that_recovers_is_doubted_anew(store):
+    """A feed that was whole again in between gets its three days again."""
+    look(store, *FEED)
+    look(store, now=NOW + HOUR)
+    assert look(store, *FEED, now=NOW + DAY).shrunk == {}
+    assert store.last_good_at("canvas") == NOW + DAY
+    start = NOW + DAY + HOUR
+    assert look(store, now=start).shrunk == {"canvas": start}
+    assert look(store, now=start + 2 * DAY).shrunk == {"canvas": start}
+
+
+@pytest.mark.parametrize(
+    ("had", "gave", "shrunk"),
+    [
+        (FEED, FEED[5:], False),  # half is not more than half
+        (FEED, FEED[6:], True),
+        (FEED[:4], FEED[:1], True),
+        (FEED[:3], [], False),
+        ([replace(each, due_at=NOW - DAY) for each in FEED], [], False),  # the end of a term
+        ([replace(each, due_at=None) for each in FEED], [], False),
+        ([replace(each, due_at=NOW - DAY) for each in FEED[:7]] + FEED[7:], [], False),
+        (FEED, [replace(each, key=f"new {each.key}") for each in FEED], True),  # all ids changed
+    ],
+)
+def test_what_is_suspicious(store, had, gave, shrunk):
+    """More than half of at least four that are still due; what is past, and what has no due date, does not count."""
+    store.sync({"canvas": had}, now=NOW - 2 * DAY)
+    assert bool(look(store, *gave).shrunk) is shrunk
+
+
+def test_what_vanished_before_is_not_missed_again(store):
+    """What a good read had already lost is no reason to doubt the next one."""
+    look(store, *FEED)
+    look(store, *FEED[5:], now=NOW + HOUR)
+    assert look(store, *FEED[6:], now=NOW + 2 * HOUR).shrunk == {}
+
+
+def test_a_list_by_hand_may_shrink(store):
+    """Whoever keeps a list by hand means what they delete."""
+    look(store, *FEED)
+    changes = store.sync({"canvas": FEED[9:]}, now=NOW + HOUR, complete={"canvas"})
+    assert (changes.shrunk, len(changes.gone)) == ({}, 9)
+
+
+def test_another_source_is_not_doubted(store):
+    """One feed's trouble is its own."""
+    more = [replace(each, source="moodle") for each in FEED]
+    store.sync({"canvas": FEED, "moodle": more}, now=NOW)
+    changes = store.sync({"canvas": [], "moodle": more[5:]}, now=NOW + HOUR)
+    assert changes.shrunk == {"canvas": NOW + HOUR}
+    assert (store.last_good_at("canvas"), store.last_good_at("moodle")) == (NOW, NOW + HOUR)
+
+
+# ── what the student says instead ──
+
+
+def edit(store: Store, assignment: Assignment, document: object) -> None:
+    """As `gradent edit` writes it."""
+    text = document if isinstance(document, str) else json.dumps(document)
+    store._connection.execute("INSERT OR REPLACE INTO edits VALUES (?, ?, ?)", (assignment.id, text, to_text(NOW)))
+
+
+def test_an_edit_lies_over_the_source(store):
+    """Every field that the student edited is theirs for whoever asks, and named; the others are the source's."""
+    look(store, ESSAY, QUIZ)
+    due = NOW + 5 * DAY
+    edit(
+        store,
+        ESSAY,
+        {"title": "Mine", "course": None, "due_at": due.isoformat(), "effort_hours": 3, "points": 4.5, "weight": None},
+    )
+    essay = {known.assignment.id: known for known in store.known()}[ESSAY.id]
+    assert essay.assignment == replace(
+        ESSAY, title="Mine", course=None, due_at=due, effort_hours=3, points=4.5, weight=None
+    )
+    assert essay.edited == {"title", "course", "due_at", "effort_hours", "points", "weight"}
+    assert essay.assignment in store.assignments()
+    assert [known.assignment.title for known in store.known()] == ["Quiz", "Mine"]
+    edit(store, QUIZ, {"due_at": (NOW + 9 * DAY).isoformat()})
+    assert [known.assignment.title for known in store.known()] == ["Mine", "Quiz"]  # by the due date that counts
+    edit(store, QUIZ, {"due_at": None})
+    assert store.known()[1].assignment.due_at is None
+
+
+def test_the_source_does_not_win_over_an_edit(store):
+    """A new value of an edited field is neither told nor used, of any other it is both; without the edit it counts."""
+    look(store, ESSAY)
+    due = NOW + 5 * DAY
+    edit(store, ESSAY, {"due_at": due.isoformat(), "title": "Mine"})
+    moved = replace(ESSAY, due_at=NOW + 14 * DAY, title="Essay one")
+    assert not look(store, moved, now=NOW + HOUR)
+    assert store.assignments()[0].due_at == due
+    more = replace(moved, points=10)
+    mine = replace(more, due_at=due, title="Mine")
+    assert look(store, more, now=NOW + 2 * HOUR) == Changes(edited=(mine,))
+    assert not look(store, more, now=NOW + 3 * HOUR)
+    assert store.assignments() == (mine,)
+    store._connection.execute("DELETE FROM edits")
+    assert store.assignments() == (more,)
+
+
+def test_an_edit_is_kept_through_a_moved_due_date(store):
+    """An assignment whose due date the source moves is told with the title that the student gave it."""
+    look(store, ESSAY)
+    edit(store, ESSAY, {"title": "Mine"})
+    moved = replace(ESSAY, due_at=NOW + 14 * DAY)
+    assert look(store, moved, now=NOW + HOUR).moved == ((replace(ESSAY, title="Mine"), replace(moved, title="Mine")),)
+
+
+@pytest.mark.parametrize(
+    ("said", "source", "status"),
+    [(True, False, "done"), (False, True, "open"), (None, True, "open"), (True, None, "done")],
+)
+def test_done_is_what_the_student_says(store, said, source, status):
+    """Done, or not done after all: the student's word counts more than the source's, and is no news."""
+    look(store, replace(ESSAY, done=False))
+    edit(store, ESSAY, {"done": said})
+    assert look(store, replace(ESSAY, done=source), now=NOW + HOUR).done == ()
+    assert store.known()[0].status(NOW) == status
+    assert store.known()[0].edited == {"done"}
+
+
+def test_ignored(store):
+    """What the student ignores is no work whatever the source says, and nothing is told of it."""
+    look(store, ESSAY, QUIZ)
+    edit(store, ESSAY, {"ignored": True})
+    essay = store.known()[1]
+    assert (essay.status(NOW), essay.status(NOW + 30 * DAY), essay.edited) == ("ignored", "ignored", {"ignored"})
+    assert not look(store, replace(ESSAY, due_at=NOW + 20 * DAY, points=3), QUIZ, now=NOW + HOUR)
+    assert not look(store, replace(ESSAY, done=True), QUIZ, now=NOW + 2 * HOUR)
+    assert store.known()[1].status(NOW) == "ignored"
+    assert store.sync({"canvas": [QUIZ]}, now=NOW + 3 * HOUR, complete={"canvas"}) == Changes()
+    edit(store, QUIZ, {"ignored": False})
+    assert store.known()[0].status(NOW) == "open"
+
+
+def test_the_sources_own_due_dates_tell_what_is_missing(store):
+    """Whether a feed shrank is judged by what it gave, not by what the student made of it."""
+    look(store, *FEED)
+    for each in FEED:
+        edit(store, each, {"due_at": (NOW - DAY).isoformat(), "ignored": True})
+    assert look(store, now=NOW + HOUR).shrunk == {"canvas": NOW + HOUR}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "",
+        "nonsense",
+        "[" * 5000,
+        "[]",
+        "null",
+        {"title": 7, "course": 7, "due_at": "soon", "effort_hours": "x", "points": -1, "weight": True, "done": "yes"},
+        {"title": " ", "due_at": "2026-12-01T10:00:00", "ignored": "yes", "url": "https://x"},
+        {"due_at": "9999-12-31T23:59:59-12:00", "points": float("nan"), "weight": float("inf")},
+    ],
+)
+def test_a_damaged_edit_costs_only_itself(store, document):
+    """What cannot be read in an edit counts as not there."""
+    look(store, ESSAY)
+    edit(store, ESSAY, document)
+    assert store.assignments() == (ESSAY,)
+    assert store.known()[0].edited == frozenset()
 
 
 def test_last_good(store):

@@ -292,6 +292,56 @@ def test_vanished_from_a_feed(desk):
     assert desk.store.sessions() == before != ()
 
 
+def test_a_feed_that_shrinks_is_doubted(desk):
+    """A feed that lost most of what is due keeps its plan and says so once; what it still has is taken over."""
+    events = [(f"{n}", f"Essay {n}", f"2026120{n}T225900Z", f"2026120{n}T225900Z") for n in range(1, 7)]
+    desk.lists = ("canvas.ics",)
+    desk.write("canvas.ics", feed(*events))
+    desk.run()
+    before = {each.assignment_id for each in desk.store.sessions()}
+    assert len(before) == 6
+    desk.write("canvas.ics", feed(("6", "Essay 6", "20261208T225900Z", "20261208T225900Z")))
+    later = NOW + timedelta(minutes=10)
+    report = desk.run(later)
+    doubt = (
+        "canvas: most assignments that are still due are missing from it since Mon 23 Nov 15:13; what was known is "
+        "still planned, and the shorter list is believed from Thu 26 Nov 15:13 on"
+    )
+    assert (report.error, report.lines[0], report.lines[-1]) == (
+        None,
+        "New due date: Essay 6 from Sun 6 Dec 23:59 to Tue 8 Dec 23:59",
+        f"1 warning: {doubt}",
+    )
+    assert doubt in desk.calls["check"].details
+    assert doubt in desk.log
+    assert {each.assignment_id for each in desk.store.sessions()} == before
+    again = desk.run(later + timedelta(hours=1))
+    assert (again.changed, again.summary) == (False, f"Nothing new; 1 warning: {doubt}")
+    assert desk.run(later + timedelta(days=3)).summary == "All caught up: nothing new since the last run"
+    assert {each.assignment_id for each in desk.store.sessions()} == before  # vanished is not deleted
+
+
+def test_what_the_student_says_is_planned(desk):
+    """An edited due date and effort are planned with whatever the source says next, and what is ignored is not."""
+    desk.write("list.toml", ESSAY + QUIZ)
+    desk.run()
+    essay, quiz = sorted(desk.store.known(), key=lambda each: each.assignment.key)
+    for known, document in (
+        (essay, '{"due_at": "2026-12-11T22:59:00+00:00", "effort_hours": 2}'),
+        (quiz, '{"ignored": true}'),
+    ):
+        desk.store._connection.execute(
+            "INSERT INTO edits VALUES (?, ?, ?)", (known.assignment.id, document, NOW.isoformat())
+        )
+    desk.write("list.toml", ESSAY.replace("2026-12-04", "2026-12-20") + QUIZ.replace("2026-11-25", "2026-11-24"))
+    report = desk.run(NOW + timedelta(minutes=10))
+    assert not any(line.startswith("New due date") for line in report.lines)
+    assert desk.calls["check"].result == "1 open assignment from 1 source: nothing new"
+    left = desk.store.sessions()
+    assert {each.assignment_id for each in left} == {essay.assignment.id}
+    assert sum((each.duration for each in left), timedelta()) == timedelta(hours=2)
+
+
 def test_dropped_deadline_is_told(desk):
     """A deadline without a usable date is told once as news, and as long as it is there nobody is all caught up."""
     desk.lists = ("canvas.ics",)

@@ -58,7 +58,7 @@ def set_(
     ] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL|PATH|-", help="One more calendar feed, or a .ics, .toml or .csv file."),
+        typer.Option(metavar="URL|PATH|-", help="One more calendar feed, or a .ics, .toml, .csv or .md file."),
     ] = None,
 ) -> None:
     """Set values in the config file; what is not valid is refused and changes nothing."""
@@ -176,6 +176,9 @@ def _typed(key: str, raw: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
+_KINDS = {".toml": "toml", ".csv": "csv", ".md": "markdown", ".markdown": "markdown"}
+
+
 def _source(text: str) -> dict[str, str]:
     """An address, or a file whose suffix says what it is; a path counts from the working directory."""
     from gradent_cli import paths
@@ -185,8 +188,7 @@ def _source(text: str) -> dict[str, str]:
     path = paths.absolute(Path(text), os.environ)
     if not path.is_file():
         _warn(f"there is no file {path} yet")
-    kind = path.suffix.lower().removeprefix(".")
-    return {"kind": kind if kind in ("toml", "csv") else "ics", "path": str(path)}
+    return {"kind": _KINDS.get(path.suffix.lower(), "ics"), "path": str(path)}
 
 
 def _follow(config: "Config") -> None:

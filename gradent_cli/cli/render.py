@@ -92,7 +92,7 @@ def message_document(message: Message) -> dict[str, Any]:
 
 
 def assignment_document(known: "Known", *, remaining_hours: float | None, now: datetime) -> dict[str, Any]:
-    """An assignment as `--json` gives it; `status` is `open`, `overdue`, `past` or `done`."""
+    """An assignment as `--json` gives it; `status` is `open`, `overdue`, `past`, `done` or `ignored`."""
     assignment, assessment = known.assignment, known.assessment
     return {
         "id": assignment.id,

@@ -206,19 +206,31 @@ def _identity(path: Path) -> object:
 
 def _study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinfo, *, dry_run: bool) -> "Agent":
     from gradent_cli.agents.study import StudyAgent
+    from gradent_cli.agents.study.cache import FeedCache
     from gradent_cli.agents.study.calendars import open_calendar
     from gradent_cli.agents.study.schedule import Rules
     from gradent_cli.agents.study.sources import open_source
     from gradent_cli.agents.study.store import Store
 
     study = config.settings.study
+    cache = FeedCache(config.state_dir / "feeds", now=datetime.now(UTC), read_only=dry_run)
+    cache.tidy()
     return StudyAgent(
         sources=[
-            open_source(source.kind, name=source.name, url=_secret(source.url), path=source.path)
+            open_source(
+                source.kind,
+                name=source.name,
+                url=_secret(source.url),
+                path=source.path,
+                token=_secret(source.token),
+                expires=source.expires,
+                cache=cache,
+            )
             for source in study.sources
         ],
         calendars=[
-            open_calendar(busy.kind, name=busy.name, url=_secret(busy.url), path=busy.path) for busy in study.busy
+            open_calendar(busy.kind, name=busy.name, url=_secret(busy.url), path=busy.path, cache=cache)
+            for busy in study.busy
         ],
         store=Store(connection),
         rules=Rules.from_settings(study),

@@ -21,7 +21,6 @@ _LATER = (
     "llm",
     "study.busy.token",
     "study.calendar",
-    "study.sources.token",
 )
 
 

@@ -6,7 +6,7 @@ Who refuses a value says why in a `BadValueError`, and never quotes a secret.
 import ipaddress
 import re
 from collections.abc import Collection, Sequence
-from datetime import time, timedelta
+from datetime import date, datetime, time, timedelta
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
@@ -65,6 +65,16 @@ def _time_of_day(value: object) -> time:
     return value if isinstance(value, time) else frequency.parse_at(_text(value))
 
 
+def _day(value: object) -> date:
+    """TOML's own date, or a text that is one: environment variables and inline tables have nothing else."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(_text(value))
+    except ValueError as error:
+        raise BadValueError(f'{quoted(str(value))} is not a day; write it as "2027-01-31"') from error
+
+
 def _file_path(value: object) -> Path:
     if isinstance(value, Path):
         return value
@@ -91,6 +101,7 @@ def _spelled_secret(secret: SecretStr, info: SerializationInfo) -> str:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(durations.spell)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day), PlainSerializer(lambda at: f"{at:%H:%M}")]
+Day = Annotated[date, BeforeValidator(_day), PlainSerializer(date.isoformat)]
 FilePath = Annotated[Path, BeforeValidator(_file_path), PlainSerializer(str)]
 Argument = Annotated[str, AfterValidator(_without_nul)]
 Secret = Annotated[SecretStr, PlainSerializer(_spelled_secret)]
@@ -122,6 +133,13 @@ def _secure_url(text: str) -> SplitResult:
     if url.scheme == "http" and not _loopback(url.hostname or ""):
         raise BadValueError("must begin with https://, as its token would be readable on the way")
     return url
+
+
+def _bearer(token: SecretStr) -> SecretStr:
+    """A token that a header can carry."""
+    if re.fullmatch(r"[!-~]+", token.get_secret_value()) is None:
+        raise BadValueError("must be printable ASCII without blanks, and not empty")
+    return token
 
 
 class _Table(BaseModel):
@@ -233,9 +251,7 @@ class NtfySettings(_Table):
     @field_validator("token")
     @classmethod
     def _fits_a_header(cls, token: SecretStr) -> SecretStr:
-        if re.fullmatch(r"[!-~]+", token.get_secret_value()) is None:
-            raise BadValueError("must be printable ASCII without blanks, and not empty")
-        return token
+        return _bearer(token)
 
 
 class DiscordSettings(_Table):
@@ -354,14 +370,41 @@ class _Place(_Table):
 
 
 class SourceSettings(_Place):
-    """Where assignments come from."""
+    """Where assignments come from. `expires` is the last day of the token, to be warned in time."""
 
-    kind: Literal["ics", "toml", "csv"]
+    kind: Literal["ics", "canvas", "toml", "csv", "markdown"]
+    token: Secret | None = None
+    expires: Day | None = None
+
+    @field_validator("token")
+    @classmethod
+    def _fits_a_header(cls, token: SecretStr) -> SecretStr:
+        return _bearer(token)
 
     @model_validator(mode="after")
     def _is_read_where_it_lies(self) -> "SourceSettings":
+        if self.kind == "canvas":
+            return self._is_a_canvas()
+        for name in ("token", "expires"):
+            if getattr(self, name) is not None:
+                raise BadValueError(f'kind = "{self.kind}" has no {name}; only "canvas" has one')
         if self.kind != "ics" and self.path is None:
-            raise BadValueError(f'kind = "{self.kind}" needs a path; only "ics" is read from a url')
+            raise BadValueError(f'kind = "{self.kind}" needs a path; only "ics" and "canvas" are read from a url')
+        return self
+
+    def _is_a_canvas(self) -> "SourceSettings":
+        if self.url is None:
+            raise BadValueError('kind = "canvas" needs the url of your school\'s Canvas, not a path')
+        url = _secure_url(self.url.get_secret_value())
+        if "@" in url.netloc or url.path not in ("", "/") or url.query or url.fragment:
+            raise BadValueError(
+                "the url of a Canvas is its address alone, such as https://school.instructure.com",
+                hint='a link that ends in .ics is a calendar feed: kind = "ics"',
+            )
+        if self.token is None:
+            raise BadValueError(
+                'kind = "canvas" needs a token', hint="make one in Canvas: Account, Settings, New access token"
+            )
         return self
 
 

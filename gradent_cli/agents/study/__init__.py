@@ -18,7 +18,7 @@ from gradent_cli.agents.study import plan_ics, words
 from gradent_cli.agents.study.assess import assess, risk
 from gradent_cli.agents.study.free import Budget, Day, days, quarter_down
 from gradent_cli.agents.study.schedule import Rules, remaining_hours, schedule
-from gradent_cli.agents.study.store import Changes, PlanChanges, Store
+from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes, PlanChanges, Store
 from gradent_cli.agents.study.suggest import suggest
 from gradent_cli.errors import ConfigError, SourceError, StateError
 from gradent_cli.files import write_atomic
@@ -122,8 +122,7 @@ class StudyAgent:
             errors = (*source_errors, *calendar_errors)
             given = {name: harvest.warnings for name, harvest in harvests.items()}
             given |= {name: time.warnings for name, time in times.items()}
-            warnings = tuple(warning for sentences in given.values() for warning in sentences)
-            for line in (*errors, *warnings):
+            for line in (*errors, *(warning for sentences in given.values() for warning in sentences)):
                 context.log(line)
 
             until_told.enter_context(context.shield())
@@ -133,6 +132,10 @@ class StudyAgent:
                 now=now,
                 complete={name for name, harvest in harvests.items() if harvest.complete},
             )
+            for name, since in changes.shrunk.items():
+                given[name] = (*given[name], self._doubt(name, since))
+                context.log(given[name][-1])
+            warnings = tuple(warning for sentences in given.values() for warning in sentences)
             warned = bool(self._store.warn(given))
             statuses = [(each, each.status(now)) for each in self._store.known({each.name for each in self._sources})]
             work = [each for each, status in statuses if status in ("open", "overdue")]
@@ -189,6 +192,14 @@ class StudyAgent:
         if last is None:
             return "it has never been read"
         return f"planned with what it gave on {words.when(last, self._zone)}"
+
+    def _doubt(self, source: str, since: datetime) -> str:
+        """One sentence for as long as it lasts, so that it is news once."""
+        return (
+            f"{source}: most assignments that are still due are missing from it since "
+            f"{words.when(since, self._zone)}; what was known is still planned, and the shorter list is believed from "
+            f"{words.when(since + BELIEVED_AFTER, self._zone)} on"
+        )
 
     def _move(self, before: Assignment, after: Assignment) -> str:
         was, becomes = (
@@ -295,12 +306,11 @@ class StudyAgent:
 
 def _still_work(changes: Changes, open: set[str]) -> Changes:
     """Without what is of no interest any more: a feed also brings years of old events."""
-    return Changes(
+    return replace(
+        changes,
         new=tuple(each for each in changes.new if each.id in open),
         moved=tuple(pair for pair in changes.moved if pair[1].id in open),
         edited=tuple(each for each in changes.edited if each.id in open),
-        done=changes.done,
-        gone=changes.gone,
     )
 
 

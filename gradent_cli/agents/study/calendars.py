@@ -10,6 +10,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Protocol
 
+from gradent_cli.agents.study.cache import FeedCache
 from gradent_cli.agents.study.feed import OURS, Notes, Zones, read_calendars, utc
 from gradent_cli.agents.study.fetch import Place
 from gradent_cli.agents.study.recurrence import occurrences
@@ -39,7 +40,9 @@ class Calendar(Protocol):
         """
 
 
-def open_calendar(kind: str, *, name: str, url: str | None, path: Path | None) -> Calendar:
+def open_calendar(
+    kind: str, *, name: str, url: str | None, path: Path | None, cache: FeedCache | None = None
+) -> Calendar:
     """The calendar of this kind; nothing is read yet. Exactly one of `url` and `path` is set.
 
     Raises:
@@ -47,7 +50,8 @@ def open_calendar(kind: str, *, name: str, url: str | None, path: Path | None) -
     """
     if kind != "ics":
         raise ConfigError(f"unknown kind of calendar {kind!r}", hint="there is ics")
-    return IcsCalendar(name=name, place=Place(label=f"calendar '{name}'", expected="a calendar", url=url, path=path))
+    label = f"calendar '{name}'"
+    return IcsCalendar(name=name, place=Place(label=label, expected="a calendar", url=url, path=path, cache=cache))
 
 
 def merge(busy: Iterable[Busy]) -> tuple[Busy, ...]:
@@ -72,7 +76,7 @@ class IcsCalendar:
     place: Place
 
     def busy(self, *, start: datetime, end: datetime, zone: tzinfo) -> BusyTime:
-        calendars, warnings = read_calendars(self.place, self.place.read())
+        calendars, warnings = self.place.understand(lambda raw: read_calendars(self.place, raw))
         start, end = start.astimezone(UTC), end.astimezone(UTC)
         notes = Notes()
         busy: list[Busy] = []

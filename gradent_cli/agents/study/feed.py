@@ -30,6 +30,11 @@ _LINE = re.compile(r"(?P<name>[A-Za-z0-9-]+)(?P<parameters>(?:;(?:[^\":]|\"[^\"]
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _LONGEST_TEXT = 20_000
 """Characters of a property that are looked at."""
+MOST_EVENTS = 50_000
+"""Events and to-dos of one feed: twenty years of a full calendar, and some hundred megabytes of memory."""
+_MOST_LINES = 3000
+"""Lines of the same name in one event, and lines of a time zone; nothing that means something has so many."""
+_CONTENT = re.compile(r"[^\n]+")
 
 
 class Property(NamedTuple):
@@ -97,8 +102,10 @@ def read_calendars(place: Place, raw: bytes) -> tuple[list[Calendar], tuple[str,
         text, warnings = decode(_FOLD.sub(b"", raw))
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     reader = _Reader()
-    for line in filter(None, text.split("\n")):
-        reader.take(line)
+    for line in _CONTENT.finditer(text):
+        reader.take(line[0])
+        if reader.begun > MOST_EVENTS:
+            raise place.refusal(f"it has more than {MOST_EVENTS:,} events, and no more are read")
     if not reader.calendars:
         raise place.refusal(_not_a_calendar(text))
     if reader.inside:
@@ -121,6 +128,7 @@ class _Reader:
     def __init__(self) -> None:
         self.calendars: list[Calendar] = []
         self.inside = False
+        self.begun = 0
         self._component: Component | None = None
         self._zone: list[str] | None = None
         self._skipped = ""
@@ -135,13 +143,15 @@ class _Reader:
         elif not self.inside or self._skipped:
             return
         elif self._zone is not None:
-            self._zone.append(line)
+            if len(self._zone) < _MOST_LINES:
+                self._zone.append(line)
         elif self._component is None:
             if name == "PRODID":
                 self.calendars[-1].product = value
         elif name in _WANTED:
             lines = self._component.properties.setdefault(name, [])
-            lines.append(Property(parameters, value))
+            if len(lines) < _MOST_LINES:
+                lines.append(Property(parameters, value))
             self._last = lines if name in _PROSE else None
         elif name:
             self._last = None
@@ -151,6 +161,8 @@ class _Reader:
             self._last[-1] = torn._replace(value=f"{torn.value}\\n{line}")
 
     def _begin(self, name: str) -> None:
+        if name in ("VCALENDAR", "VEVENT", "VTODO", "VTIMEZONE"):
+            self.begun += 1
         if name == "VCALENDAR":
             self.calendars.append(Calendar())
             self.inside = True
@@ -375,9 +387,14 @@ def _shipped_zone(lines: list[str]) -> tzinfo | None:
 
 
 class Notes:
-    """Gathers what was not taken as it stands, and says it in one sentence for each reason."""
+    """Gathers what was not taken as it stands, and says it in one sentence for each reason.
 
-    def __init__(self) -> None:
+    Args:
+        noun: what there is, one of them.
+    """
+
+    def __init__(self, noun: str = "event") -> None:
+        self._noun = noun
         self._titles: dict[str, list[str]] = {}
 
     def add(self, reason: str, title: str) -> None:
@@ -386,7 +403,7 @@ class Notes:
 
     def sentences(self, name: str) -> tuple[str, ...]:
         return tuple(
-            f"{name}: {reason.format(events=count(len(titles), 'event'))}: {_some(titles)}"
+            f"{name}: {reason.format(events=count(len(titles), self._noun))}: {_some(titles)}"
             for reason, titles in self._titles.items()
         )
 

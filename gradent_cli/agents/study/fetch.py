@@ -3,10 +3,18 @@
 import codecs
 import re
 import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
+from gradent_cli.agents.study.cache import FeedCache, to_keep
 from gradent_cli.errors import SourceError
+
+if TYPE_CHECKING:
+    from gradent_cli.web import Answer
+
+Understood = TypeVar("Understood")
 
 LIMIT = 20_000_000
 """Bytes; a term's feed has well below one million."""
@@ -18,13 +26,39 @@ UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 class Place:
     """Where something is read from: exactly one of `url`, which is a secret, and `path` is set.
 
-    `label` is how people know it ("source 'canvas'"), `expected` what should be there ("a calendar").
+    `label` is how people know it ("source 'canvas'"), `expected` what should be there ("a calendar"). With a `cache`
+    a server is only asked for what is new.
     """
 
     label: str
     expected: str
     url: str | None = field(default=None, repr=False)
     path: Path | None = None
+    cache: FeedCache | None = field(default=None, repr=False, compare=False)
+
+    def understand(self, parse: Callable[[bytes], Understood]) -> Understood:
+        """What `parse` makes of everything that is there. What it understood is kept, and nothing else.
+
+        Raises:
+            SourceError: as `read`, or whatever `parse` raises.
+        """
+        if self.url is None or self.cache is None:
+            return parse(self.read())
+        kept = self.cache.find(self.url)
+        answer = self._ask(SECONDS, LIMIT, kept.question() if kept else {})
+        if kept is not None and answer.status == 304:
+            try:
+                return parse(kept.body)
+            except SourceError:  # a newer gradent may be stricter with what an older one kept
+                self.cache.forget(self.url)
+                raise
+        understood = parse(self._body(answer, LIMIT))
+        fresh = to_keep(answer.body, answer.headers)
+        if fresh is not None:
+            self.cache.keep(self.url, fresh)
+        elif kept is not None:
+            self.cache.forget(self.url)
+        return understood
 
     def read(self, *, seconds: float = SECONDS, limit: int = LIMIT) -> bytes:
         """Everything that is there, never an HTML page, and from a server never nothing.
@@ -32,8 +66,12 @@ class Place:
         Raises:
             SourceError: it cannot be had, is larger than `limit` bytes, takes longer than `seconds`, or is a web page.
         """
-        raw = self._from_file(self.path, limit) if self.path is not None else self._from_web(seconds, limit)
-        if _HTML.match(raw.removeprefix(codecs.BOM_UTF8)):
+        if self.path is not None:
+            return self._no_page(self._from_file(self.path, limit))
+        return self._body(self._ask(seconds, limit, {}), limit)
+
+    def _no_page(self, raw: bytes) -> bytes:
+        if HTML.match(raw.removeprefix(codecs.BOM_UTF8)):
             raise self.refusal(
                 f"it is an HTML page instead of {self.expected}, probably a login page; copy the feed's link again"
             )
@@ -61,13 +99,22 @@ class Place:
         except ValueError:
             raise self.refusal("the path has a character that no file name can have") from None
 
-    def _from_web(self, seconds: float, limit: int) -> bytes:
+    def _ask(self, seconds: float, limit: int, headers: Mapping[str, str]) -> "Answer":
         from gradent_cli.web import WebError, request
 
         try:
-            answer = request("GET", web_address(self.url or ""), seconds=seconds, limit=limit, follow_redirects=True)
+            return request(
+                "GET",
+                web_address(self.url or ""),
+                headers=headers,
+                seconds=seconds,
+                limit=limit,
+                follow_redirects=True,
+            )
         except WebError as error:
             raise self.refusal(str(error)) from None
+
+    def _body(self, answer: "Answer", limit: int) -> bytes:
         if answer.status != 200:
             raise self.refusal(_status_in_words(answer.status))
         if answer.cut:
@@ -76,13 +123,13 @@ class Place:
             raise self._too_large(said, limit)
         if not answer.body.strip():
             raise self.refusal("the server's answer is empty")
-        return answer.body
+        return self._no_page(answer.body)
 
     def _too_large(self, said: str, limit: int) -> SourceError:
         return self.refusal(f"{said}, and at most {_megabytes(limit)} is read")
 
 
-_HTML = re.compile(
+HTML = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,1000}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
 )
 
@@ -124,6 +171,8 @@ def _status_in_words(status: int) -> str:
         return f"the link is no longer valid (HTTP {status}); copy a new one from where the first one came from"
     if status in (404, 410):
         return f"nothing is at its link any more (HTTP {status}); copy a new one from where the first one came from"
+    if status == 304:
+        return "the server says that nothing changed, though it was asked for everything (HTTP 304)"
     if status == 429 or status >= 500:
         return f"the server cannot answer at the moment (HTTP {status})"
     return f"the server answered with HTTP {status}"

@@ -9,36 +9,48 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from gradent_cli.agents.study.overlay import NOTHING, Overlay, read_overlay
 from gradent_cli.database import reading, to_moment, to_text, transaction
 from gradent_cli.records import Assessment, Assignment, Milestone, Plan, Session, Shortfall, Suggestion
 
 FORGET_AFTER = timedelta(days=7)
 """A suggestion that has not been true for so long is told again when it comes true again."""
 
-Status = Literal["open", "overdue", "past", "done"]
+SUSPICIOUS_FROM = 4
+"""Assignments still due that a feed must have had before half of them can be missed."""
+BELIEVED_AFTER = timedelta(days=3)
+"""A feed that has shrunk, and stays so for so long, means it."""
+
+Status = Literal["open", "overdue", "past", "done", "ignored"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """An assignment as it was last seen. `vanished` means that its source, when last read well, no longer had it."""
+    """An assignment as it was last seen, with what the student says instead (`edited` names those fields) on top.
+
+    `vanished` means that its source, when last read well, no longer had it.
+    """
 
     assignment: Assignment
     assessment: Assessment | None
     first_seen_at: datetime
     last_seen_at: datetime
     vanished: bool
+    edited: frozenset[str] = frozenset()
 
     def status(self, now: datetime) -> Status:
-        """`open`, `overdue`, `past` or `done`; only the first two are still work.
+        """`open`, `overdue`, `past`, `done` or `ignored`; only the first two are still work.
 
         Past its due date, work is overdue only when its source could say that it is done, and says that it is not.
         A calendar feed cannot: its old events are `past`, or every essay handed in since September would be planned
-        again. So is what has vanished from its source.
+        again. So is what has vanished from its source. What the student ignores is no work, whatever else it is.
         """
+        if "ignored" in self.edited:
+            return "ignored"
         if self.assignment.done:
             return "done"
         if self.assignment.due_at is None or self.assignment.due_at > now:
@@ -51,6 +63,7 @@ class Changes:
     """What a look at the sources brought.
 
     `moved` are pairs (before, after) whose due date differs; `gone` is what was still work and is in its list no more.
+    `shrunk` says of each feed that lost most of what is still due since when: it is not believed yet, and no change.
     """
 
     new: tuple[Assignment, ...] = ()
@@ -58,6 +71,7 @@ class Changes:
     edited: tuple[Assignment, ...] = ()
     done: tuple[Assignment, ...] = ()
     gone: tuple[Assignment, ...] = ()
+    shrunk: Mapping[str, datetime] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return any((self.new, self.moved, self.edited, self.done, self.gone))
@@ -93,7 +107,12 @@ class Store:
     ) -> Changes:
         """Take over what the sources gave, by source name; one that failed is not among them and keeps what it has.
 
-        An assignment that its source no longer gives stays as it was.
+        An assignment that its source no longer gives stays as it was. A feed that suddenly lost more than half of what
+        is still due was probably not read well, though it could be read: what it has is taken over, and what it has
+        not is not marked as vanished, until it has stayed so for `BELIEVED_AFTER`.
+
+        What the student edited wins: changes are told of an assignment as the student sees it, and kept as the source
+        gave them.
 
         Args:
             complete: the names of those that gave all there is; what they no longer give is gone.
@@ -104,17 +123,23 @@ class Store:
         done: list[Assignment] = []
         seen = {assignment.id: assignment for assignments in read.values() for assignment in assignments}
         with transaction(self._connection):
-            known = {each.assignment.id: each for each in self.known()}
+            given = self._given()
+            edits = self._edits()
             for id, assignment in seen.items():
-                old = known[id].assignment if id in known else None
-                if old is None:
-                    new.append(assignment)
-                elif assignment.done and not old.done:
-                    done.append(assignment)
-                elif assignment.due_at != old.due_at:
-                    moved.append((old, assignment))
-                elif assignment != old:
-                    edited.append(assignment)
+                edit = edits.get(id, NOTHING)
+                after = edit.over(assignment)
+                before = edit.over(given[id].assignment) if id in given else None
+                if edit.ignored:
+                    continue
+                if before is None:
+                    new.append(after)
+                elif after.done and not before.done:
+                    done.append(after)
+                elif after.due_at != before.due_at:
+                    moved.append((before, after))
+                elif after != before:
+                    edited.append(after)
+            shrunk = self._shrunk(read, set(seen), given.values(), complete, now)
             self._connection.executemany(
                 """
                 INSERT INTO assignments (id, source, key, title, course, due_at, description, url, points, weight,
@@ -132,19 +157,60 @@ class Store:
                     for id, assignment in seen.items()
                 ),
             )
-            taken_out = [each for id, each in known.items() if each.assignment.source in complete and id not in seen]
+            taken_out = [
+                _edited(each, edits.get(id, NOTHING))
+                for id, each in given.items()
+                if each.assignment.source in complete and id not in seen
+            ]
             self._connection.executemany(
                 "UPDATE assignments SET gone = 1 WHERE id = ?", ((each.assignment.id,) for each in taken_out)
             )
             self._connection.executemany(
+                "UPDATE sources SET shrunk_at = ? WHERE name = ?",
+                ((to_text(since), name) for name, since in shrunk.items()),
+            )
+            self._connection.executemany(
                 """
                 INSERT INTO sources (name, last_good_at) VALUES (?, ?)
-                ON CONFLICT (name) DO UPDATE SET last_good_at = excluded.last_good_at
+                ON CONFLICT (name) DO UPDATE SET last_good_at = excluded.last_good_at, shrunk_at = NULL
                 """,
-                ((name, to_text(now)) for name in read),
+                ((name, to_text(now)) for name in read if name not in shrunk),
             )
         gone = (each.assignment for each in taken_out if each.status(now) in ("open", "overdue"))
-        return Changes(new=tuple(new), moved=tuple(moved), edited=tuple(edited), done=tuple(done), gone=tuple(gone))
+        return Changes(
+            new=tuple(new),
+            moved=tuple(moved),
+            edited=tuple(edited),
+            done=tuple(done),
+            gone=tuple(gone),
+            shrunk=shrunk,
+        )
+
+    def _shrunk(
+        self,
+        read: Collection[str],
+        seen: Collection[str],
+        given: Iterable[Known],
+        complete: Collection[str],
+        now: datetime,
+    ) -> dict[str, datetime]:
+        """The feeds that lost most of what is still due, and since when; without those that are believed by now."""
+        due: dict[str, list[bool]] = {}
+        for each in given:
+            assignment = each.assignment
+            if not each.vanished and assignment.due_at is not None and assignment.due_at > now:
+                due.setdefault(assignment.source, []).append(assignment.id in seen)
+        rows = reading(self._connection, "SELECT name, shrunk_at FROM sources")
+        before = {row["name"]: to_moment(row["shrunk_at"]) for row in rows}
+        shrunk = {}
+        for name in read:
+            still = due.get(name, [])
+            if name in complete or len(still) < SUSPICIOUS_FROM or 2 * sum(still) >= len(still):
+                continue
+            since = before.get(name) or now
+            if now - since < BELIEVED_AFTER:
+                shrunk[name] = since
+        return shrunk
 
     def last_good_at(self, source: str) -> datetime | None:
         """When the source was last read well; None if never."""
@@ -154,9 +220,18 @@ class Store:
     def known(self, sources: Collection[str] | None = None) -> tuple[Known, ...]:
         """Every assignment that is not gone with its newest assessment, by due date; those without one come last.
 
+        What the student edited stands in the place of what the source gave.
+
         Args:
             sources: only those of the sources with these names.
         """
+        edits = self._edits()
+        known = (_edited(each, edits.get(id, NOTHING)) for id, each in self._given().items())
+        wanted = (each for each in known if sources is None or each.assignment.source in sources)
+        return tuple(sorted(wanted, key=_by_due_date))
+
+    def _given(self) -> dict[str, Known]:
+        """Every assignment that is not gone as its source gave it, by id."""
         rows = reading(
             self._connection,
             """
@@ -165,11 +240,15 @@ class Store:
             ) AS assessment
             FROM assignments LEFT JOIN sources ON sources.name = assignments.source
             WHERE NOT assignments.gone
-            ORDER BY assignments.due_at IS NULL, assignments.due_at, assignments.id
             """,
             table="assignments",
         )
-        return tuple(_known(row) for row in rows if sources is None or row["source"] in sources)
+        return {row["id"]: _known(row) for row in rows}
+
+    def _edits(self) -> dict[str, Overlay]:
+        """What the student says instead of the sources, by assignment id."""
+        rows = reading(self._connection, "SELECT assignment_id, document FROM edits", table="edits")
+        return {row["assignment_id"]: read_overlay(row["document"]) for row in rows}
 
     def assignments(self) -> tuple[Assignment, ...]:
         """Every assignment that is not gone, by due date."""
@@ -366,6 +445,15 @@ def _known(row: sqlite3.Row) -> Known:
         last_seen_at=_moment(row["last_seen_at"]),
         vanished=row["last_good_at"] is not None and row["last_seen_at"] < row["last_good_at"],
     )
+
+
+def _edited(known: Known, edit: Overlay) -> Known:
+    return replace(known, assignment=edit.over(known.assignment), edited=edit.names) if edit.names else known
+
+
+def _by_due_date(known: Known) -> tuple[bool, str, str]:
+    due_at = known.assignment.due_at
+    return due_at is None, to_text(due_at) or "", known.assignment.id
 
 
 def _session(row: sqlite3.Row) -> Session:

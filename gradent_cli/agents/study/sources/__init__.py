@@ -2,19 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from gradent_cli.agents.study.cache import FeedCache
 from gradent_cli.agents.study.fetch import Place
 from gradent_cli.errors import ConfigError
 from gradent_cli.records import Assignment
 
 _KINDS = {
     "ics": ("a calendar", "IcsSource"),
+    "canvas": ("Canvas's answer", "CanvasSource"),
     "toml": ("a TOML list", "TomlSource"),
     "csv": ("a CSV list", "CsvSource"),
+    "markdown": ("a Markdown list", "MarkdownSource"),
 }
 """What each kind expects at its place, and its class in the module of the same name."""
 
@@ -48,8 +51,22 @@ class Source(Protocol):
         """
 
 
-def open_source(kind: str, *, name: str, url: str | None, path: Path | None) -> Source:
+def open_source(
+    kind: str,
+    *,
+    name: str,
+    url: str | None,
+    path: Path | None,
+    token: str | None = None,
+    expires: date | None = None,
+    cache: FeedCache | None = None,
+) -> Source:
     """The source of this kind; nothing is read yet. Exactly one of `url` and `path` is set.
+
+    Args:
+        token: what opens it, for `canvas` alone.
+        expires: the last day of the token, where the student said.
+        cache: for feeds, so that a server is only asked for what is new.
 
     Raises:
         ConfigError: there is no such kind.
@@ -57,8 +74,9 @@ def open_source(kind: str, *, name: str, url: str | None, path: Path | None) -> 
     if kind not in _KINDS:
         raise ConfigError(f"unknown kind of source {kind!r}", hint=f"there are {', '.join(_KINDS)}")
     expected, made_by = _KINDS[kind]
-    place = Place(label=f"source '{name}'", expected=expected, url=url, path=path)
-    source: Source = getattr(import_module(f"{__name__}.{kind}"), made_by)(name=name, place=place)
+    place = Place(label=f"source '{name}'", expected=expected, url=url, path=path, cache=cache)
+    own = {"token": token or "", "expires": expires} if kind == "canvas" else {}
+    source: Source = getattr(import_module(f"{__name__}.{kind}"), made_by)(name=name, place=place, **own)
     return source
 
 

@@ -41,7 +41,7 @@ class IcsSource:
     place: Place
 
     def read(self, *, now: datetime, zone: tzinfo) -> Harvest:
-        calendars, warnings = read_calendars(self.place, self.place.read())
+        calendars, warnings = self.place.understand(lambda raw: read_calendars(self.place, raw))
         notes = Notes()
         newest: dict[str, _Found] = {}
         for calendar in calendars:

@@ -1,0 +1,136 @@
+"""Feeds as they were last understood, so that a server only has to say that nothing changed (RFC 9110, 13.1).
+
+One file for each address in a folder of the state. Its name is a hash, because an address is a secret; its first line
+says what the server called the content, and the rest is the content. A file that is not exactly as it was written
+counts as none: then the feed is read as a whole.
+"""
+
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from gradent_cli.errors import StateError
+from gradent_cli.files import make_private_directory, write_atomic
+
+ASK_WHOLE_AFTER = timedelta(hours=24)
+"""A server that says for ever that nothing changed is not believed for longer."""
+FORGET_AFTER = timedelta(days=30)
+"""What has not been asked for in so long goes."""
+
+_FORMAT = "gradent feed 1"
+_LONGEST_HEAD = 4096
+_TAG = re.compile(r'(?:W/)?"[!#-~]{0,256}"')
+_DATE = re.compile(r"[A-Za-z0-9 ,:+-]{1,64}")
+_NAME = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\.[0-9]+\.tmp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A feed's content and what its server called it: at least one of entity tag and date of change."""
+
+    body: bytes
+    tag: str = ""
+    changed: str = ""
+
+    def question(self) -> dict[str, str]:
+        """The headers that ask for the content only if it is another one."""
+        headers = {"If-None-Match": self.tag, "If-Modified-Since": self.changed}
+        return {name: value for name, value in headers.items() if value}
+
+
+def to_keep(body: bytes, headers: Mapping[str, str]) -> Kept | None:
+    """What of a server's answer can be asked about again; None where it gave no name to it, or forbids to store it."""
+    if "no-store" in headers.get("cache-control", "").lower():
+        return None
+    tag, changed = headers.get("etag", "").strip(), headers.get("last-modified", "").strip()
+    tag = tag if _TAG.fullmatch(tag) else ""
+    changed = changed if _DATE.fullmatch(changed) else ""
+    return Kept(body=body, tag=tag, changed=changed) if tag or changed else None
+
+
+class FeedCache:
+    """The folder with the feeds.
+
+    Args:
+        now: the run's start.
+        read_only: for a run that must not write.
+    """
+
+    def __init__(self, folder: Path, *, now: datetime, read_only: bool = False) -> None:
+        self._folder = folder
+        self._now = now
+        self._read_only = read_only
+
+    def find(self, url: str) -> Kept | None:
+        """What is kept of an address; None where nothing usable is, or it is time to read the whole again."""
+        try:
+            descriptor = os.open(self._path(url), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open(descriptor, "rb") as stream:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    return None
+                head = json.loads(stream.readline(_LONGEST_HEAD))
+                body = stream.read(int(head["size"]) + 1)
+            return self._checked(head, body)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+            return None
+
+    def _checked(self, head: dict[str, Any], body: bytes) -> Kept | None:
+        whole = head["format"] == _FORMAT and head["digest"] == _digest(head["tag"], head["changed"], body)
+        age = self._now - datetime.fromisoformat(head["kept_at"])
+        return Kept(body=body, tag=head["tag"], changed=head["changed"]) if whole and not _stale(age) else None
+
+    def keep(self, url: str, kept: Kept) -> None:
+        """Keep what was understood. That it cannot be written costs time in the next run, and nothing else."""
+        if self._read_only:
+            return
+        head = {
+            "format": _FORMAT,
+            "kept_at": self._now.isoformat(),
+            "tag": kept.tag,
+            "changed": kept.changed,
+            "size": len(kept.body),
+            "digest": _digest(kept.tag, kept.changed, kept.body),
+        }
+        path = self._path(url)
+        with suppress(StateError, OSError):
+            make_private_directory(self._folder)
+            if path.is_symlink():  # writing would follow it
+                path.unlink()
+            write_atomic(path, json.dumps(head).encode() + b"\n" + kept.body, mode=0o600)
+
+    def forget(self, url: str) -> None:
+        """What is kept of an address was not what it should be."""
+        if not self._read_only:
+            with suppress(OSError):
+                self._path(url).unlink()
+
+    def tidy(self) -> None:
+        """Remove what has not been asked for in a long time, and nothing that is not ours."""
+        if self._read_only:
+            return
+        with suppress(OSError):
+            for entry in list(os.scandir(self._folder)):
+                changed_at = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
+                if _NAME.fullmatch(entry.name) and self._now - changed_at > FORGET_AFTER:
+                    with suppress(OSError):
+                        Path(entry.path).unlink()
+
+    def _path(self, url: str) -> Path:
+        return self._folder / sha256(url.encode(errors="surrogatepass")).hexdigest()
+
+
+def _stale(age: timedelta) -> bool:
+    """Too old, or from a clock that was ahead."""
+    return not timedelta(0) <= age <= ASK_WHOLE_AFTER
+
+
+def _digest(tag: str, changed: str, body: bytes) -> str:
+    return sha256(b"\0".join((tag.encode(), changed.encode(), body))).hexdigest()
