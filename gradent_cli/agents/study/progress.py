@@ -97,6 +97,13 @@ class Progress:
         rows = reading(self._connection, "SELECT * FROM edits", table="edits")
         return {row["assignment_id"]: _document(row["document"]) for row in rows}
 
+    def given(self, assignment_id: str) -> dict[str, Any]:
+        """What the source says of it, by the names of FIELDS."""
+        query = "SELECT title, course, due_at, effort_hours, points, weight, done FROM assignments WHERE id = ?"
+        rows = reading(self._connection, query, assignment_id, table="assignments")
+        found: dict[str, Any] = dict(zip(FIELDS, rows[0], strict=False)) if rows else {}
+        return found | {"done": None if found.get("done") is None else bool(found["done"])}
+
     def edit(
         self,
         assignment_id: str,
@@ -246,6 +253,31 @@ def worked_at(text: str, *, now: datetime, zone: tzinfo) -> datetime:
     if moment > now:
         raise UsageError(f"'{one_line(text, 60)}' is in the future", hint="log work when it is done")
     return moment
+
+
+def number_of(text: str, what: str, most: float) -> float:
+    """`"20"`, `"12.5"` or `"20%"` -> 20.0: points, or percent of a grade.
+
+    Raises:
+        UsageError: it is no number from 0 to `most`.
+    """
+    given = text.strip().removesuffix("%").rstrip()
+    value = float(given.replace(",", ".")) if re.fullmatch(r"[0-9]{1,9}(?:[.,][0-9]{1,9})?", given) else -1.0
+    if not 0 <= value <= most:
+        raise UsageError(f"{what} has to be a number from 0 to {most:g}, not '{one_line(text, 60)}'")
+    return value
+
+
+def name_of(text: str, what: str) -> str:
+    """A title or course as one harmless line.
+
+    Raises:
+        UsageError: nothing is left of it.
+    """
+    name = one_line(text, 200)
+    if not name:
+        raise UsageError(f"{what} has to have letters in it")
+    return name
 
 
 def due_at(text: str, *, zone: tzinfo) -> datetime | None:
