@@ -88,18 +88,18 @@ def done(
     from gradent_cli.text import count
 
     desk = _look(context)
+    edits = desk.said.edits()
+    over = {each.assignment.id for each in desk.known if _is_done(each, edits)}
+    found = desk.find(assignment, rather=over if undo else desk.work - over)
+    if (found.id in over) is not undo:
+        typer.echo(f"{_name(found)} is {'not done' if undo else 'done already'}.")
+        return
     with _writing(desk.config) as connection:
         said, store = Progress(connection), Store(connection)
-        edits = said.edits()
-        over = {each.assignment.id for each in desk.known if _is_done(each, edits)}
-        found = desk.find(assignment, rather=over if undo else desk.work - over)
-        if (found.id in over) is not undo:
-            typer.echo(f"{_name(found)} is {'not done' if undo else 'done already'}.")
-            return
-        given = said.given(found.id)["done"]
         with store.together():
             if undo:
-                said.edit(found.id, {"done": False} if given else {}, unsay=["done"], now=desk.now)
+                by_source = said.given(found.id)["done"]
+                said.edit(found.id, {"done": False} if by_source else {}, unsay=["done"], now=desk.now)
             else:
                 said.edit(found.id, {"done": True}, now=desk.now)
                 store.settle(found.id)

@@ -147,7 +147,8 @@ def _document(text: str) -> dict[str, Any]:
 def find(text: str, assignments: Iterable[Assignment], *, rather: Collection[str] = ()) -> Assignment:
     """The one assignment that a person means: by its id or the beginning of one, its title or a part of that.
 
-    A title may have its course before it; case and width of letters do not matter.
+    A title may have its course before it; case and width of letters do not matter. A whole title wins over a part of
+    one, and that over a part of a course.
 
     Args:
         rather: the ids of those that are meant where others would do as well.
@@ -161,9 +162,9 @@ def find(text: str, assignments: Iterable[Assignment], *, rather: Collection[str
     names = [(each, _folded(each.title), _folded(f"{each.course or ''} {each.title}")) for each in assignments]
     exact = [each for each, title, long in names if wanted in (each.id, title, long)]
     part = [
-        each for each, _, long in names if wanted in long or (len(wanted) >= _PREFIX and each.id.startswith(wanted))
+        each for each, title, _ in names if wanted in title or (len(wanted) >= _PREFIX and each.id.startswith(wanted))
     ]
-    found = exact or part
+    found = exact or part or [each for each, _, long in names if wanted in long]
     found = [each for each in found if each.id in rather] or found
     if len(found) == 1:
         return found[0]

@@ -366,7 +366,8 @@ class Store:
                 self._connection,
                 """
                 SELECT * FROM sessions
-                WHERE ends_at > ? AND ends_at <= ? AND asked_at IS NULL AND NOT cancelled AND NOT declined
+                WHERE ends_at > ? AND ends_at <= ? AND NOT cancelled AND NOT declined
+                    AND (asked_at IS NULL OR asked_at < ends_at)  -- one that was moved after the question is another
                     AND NOT EXISTS (
                         SELECT 1 FROM work_log
                         WHERE work_log.assignment_id = sessions.assignment_id AND worked_at >= starts_at
