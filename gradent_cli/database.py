@@ -225,7 +225,21 @@ _MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (calendar, session_id)
     ) WITHOUT ROWID;
 
-    ALTER TABLE suggestions ADD COLUMN status TEXT NOT NULL DEFAULT 'told';
+    ALTER TABLE suggestions RENAME TO suggestions_before;
+    CREATE TABLE suggestions (
+        key           TEXT PRIMARY KEY,
+        number        INTEGER NOT NULL DEFAULT 0,  -- a short name for it
+        rank          INTEGER NOT NULL DEFAULT 0,  -- among those that were true with it, from 0
+        document      TEXT NOT NULL,               -- JSON of records.Suggestion
+        status        TEXT NOT NULL DEFAULT 'told',
+        first_told_at TEXT,                        -- NULL: not yet
+        last_true_at  TEXT NOT NULL,
+        answered_at   TEXT                         -- when the student dismissed it or said that it is done
+    ) WITHOUT ROWID;
+    INSERT INTO suggestions (key, number, document, first_told_at, last_true_at)
+        SELECT key, row_number() OVER (ORDER BY first_told_at, key), document, first_told_at, last_true_at
+        FROM suggestions_before;
+    DROP TABLE suggestions_before;
 
     ALTER TABLE sources ADD COLUMN shrunk_at TEXT;  -- since when it lacks most of what is still due
     """,
@@ -506,6 +520,7 @@ _SHAPES: Mapping[str, _Shape] = {
     **dict.fromkeys(("first_seen_at", "last_seen_at", "last_good_at", "first_told_at", "last_true_at"), _is_moment),
     **dict.fromkeys(("first_at", "last_at", "since", "not_before", "closed_until", "shrunk_at"), _is_moment),
     **dict.fromkeys(("starts_at", "ends_at", "due_at", "worked_at", "logged_at", "edited_at", "asked_at"), _is_moment),
+    "answered_at": _is_moment,
     "details": _is_list_of_texts,
     "tags": _is_list_of_texts,
     "status": {

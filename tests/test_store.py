@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from gradent_cli import database
+from gradent_cli.agents.study.progress import Progress
 from gradent_cli.agents.study.store import BELIEVED_AFTER, FORGET_AFTER, Changes, Store
 from gradent_cli.database import open_database, to_text
 from gradent_cli.errors import StateError
-from gradent_cli.records import Assessment, Assignment, Milestone, Plan, Session, Shortfall, Suggestion
+from gradent_cli.records import Assessment, Assignment, LogEntry, Milestone, Plan, Session, Shortfall, Suggestion
 
 NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -445,3 +446,183 @@ def test_all_or_nothing(store):
     with pytest.raises(StateError):
         store.save_plan(Plan(sessions=(session(2, NOW + DAY), stranger)), now=NOW)
     assert [each.ordinal for each in store.sessions()] == [1]
+
+
+def suggestion(key: str, assignment: Assignment | None = None) -> Suggestion:
+    id = assignment.id if assignment else None
+    return Suggestion(key=key, title=key, text="x", category="other", priority="high", assignment_id=id)
+
+
+def statuses(store: Store) -> dict[str, str]:
+    return {each.suggestion.key: each.status for each in store.advice(everything=True)}
+
+
+def told(store: Store, *keys: str, now: datetime = NOW, complete: bool = True) -> list[str]:
+    return [each.key for each in store.tell([suggestion(key) for key in keys], now=now, complete=complete)]
+
+
+def test_five_are_told_in_a_day(store):
+    """The sixth waits for a day; one that is more pressing than what was told does not."""
+    assert told(store, *"abcdefg") == [*"abcde"]
+    assert statuses(store) == dict.fromkeys("abcde", "told") | dict.fromkeys("fg", "pending")
+    assert told(store, *"abcdefg", now=NOW + HOUR) == []
+    assert told(store, "!", *"abcdefg", now=NOW + 2 * HOUR) == ["!"]
+    assert told(store, "!", *"abcdefg", now=NOW + DAY) == ["f", "g"]
+
+
+def test_one_that_is_true_no_more_gives_its_place(store):
+    """What is done takes no place; what waited and is not true any more is forgotten."""
+    told(store, *"abcdefg")
+    assert told(store, *"bcdef", now=NOW + HOUR) == ["f"]
+    assert statuses(store) == dict.fromkeys("bcdef", "told") | {"a": "done"}
+    assert [each.suggestion.key for each in store.advice()] == [*"bcdef"]
+
+
+def test_one_that_comes_true_again_is_open_and_not_told(store):
+    """A fact that comes and goes is told once."""
+    told(store, "a")
+    told(store, now=NOW + HOUR)
+    assert statuses(store) == {"a": "done"}
+    assert told(store, "a", now=NOW + 2 * HOUR) == []
+    assert statuses(store) == {"a": "told"}
+
+
+def test_what_was_not_looked_at_stays_true(store):
+    """When something could not be read, nothing is taken to be done."""
+    told(store, *"abcdef")
+    assert told(store, "a", now=NOW + HOUR, complete=False) == []
+    assert statuses(store) == dict.fromkeys("abcde", "told") | {"f": "pending"}
+
+
+@pytest.mark.parametrize("answer", ["done", "dismissed"])
+def test_what_the_student_answered_stays_silent(store, answer):
+    """By number or key; as long as it is true, and for half a year after; and it takes no place."""
+    told(store, *"abcdef")
+    first = store.advice()[0]
+    assert (first.number, first.first_told_at, first.last_true_at) == (1, NOW, NOW)
+    assert store.answer("1", answer, now=NOW).status == answer
+    assert store.answer("b", answer, now=NOW).suggestion.key == "b"
+    assert store.answer("99", answer, now=NOW) is None
+    assert told(store, *"abcdef", now=NOW + HOUR) == ["f"]
+    told(store, *"cdef", now=NOW + 2 * HOUR)
+    assert {key: status for key, status in statuses(store).items() if key in "ab"} == dict.fromkeys("ab", answer)
+    assert [each.suggestion.key for each in store.advice()] == [*"cdef"]
+    assert told(store, "a", now=NOW + HOUR + 180 * DAY) == []
+    assert told(store, now=NOW + HOUR + 360 * DAY) == []
+    assert told(store, "b", now=NOW + HOUR + 360 * DAY) == ["b"]
+
+
+def test_one_can_be_answered_before_it_is_told(store):
+    """Then it never is."""
+    told(store, *"abcdef")
+    assert store.answer("f", "dismissed", now=NOW).first_told_at is None
+    assert told(store, "f", now=NOW + 2 * DAY) == []
+
+
+def test_numbers_stay(store):
+    """A suggestion keeps its number whatever ranks before it, and the list is in order of rank."""
+    told(store, *"ab")
+    told(store, *"cba", now=NOW + HOUR)
+    assert [(each.suggestion.key, each.number) for each in store.advice()] == [("c", 3), ("b", 2), ("a", 1)]
+
+
+def test_an_assignment_is_settled(store):
+    """What was suggested for it is done at once, and open again should it still be true."""
+    advice = [suggestion("a", assignment=ESSAY), suggestion("b", assignment=QUIZ), suggestion("c")]
+    store.tell(advice, now=NOW)
+    store.settle(ESSAY.id)
+    assert statuses(store) == {"a": "done", "b": "told", "c": "told"}
+    assert store.tell(advice, now=NOW + HOUR) == ()
+    assert statuses(store)["a"] == "told"
+
+
+def test_suggestions_of_an_older_database(tmp_path, monkeypatch):
+    """What was told before is told, has a number, and is not told again."""
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_MIGRATIONS", database._MIGRATIONS[:3])
+        old = open_database(tmp_path / "old.db")
+    for key in "ba":
+        document = json.dumps(asdict(suggestion(key)))
+        old.execute("INSERT INTO suggestions VALUES (?, ?, ?, ?)", (key, document, to_text(NOW), to_text(NOW)))
+    old.close()
+    connection = open_database(tmp_path / "old.db")
+    store = Store(connection)
+    assert [(each.number, each.suggestion.key, each.status) for each in store.advice()] == [
+        (1, "a", "told"),
+        (2, "b", "told"),
+    ]
+    assert told(store, *"ab", now=NOW + HOUR) == []
+    connection.close()
+
+
+def log(store: Store, minutes: int, at: datetime, assignment: Assignment = ESSAY) -> None:
+    entry = LogEntry(assignment_id=assignment.id, minutes=minutes, worked_at=at, logged_at=at)
+    Progress(store._connection).log(entry)
+
+
+def test_work_is_what_was_logged_or_declined(store):
+    """Sessions that went by are none; those that the student took out of their calendar need no place any more."""
+    look(store, ESSAY, QUIZ)
+    store.save_plan(Plan(sessions=(session(1), session(2, NOW + 4 * HOUR))), now=NOW)
+    assert store.worked(NOW + DAY) == {}
+    log(store, 30, NOW + 2 * HOUR)
+    log(store, 45, NOW + DAY)
+    log(store, 20, NOW, QUIZ)
+    store._connection.execute("UPDATE sessions SET declined = 1, cancelled = 1 WHERE ordinal = 2")
+    assert store.worked(NOW + DAY) == {ESSAY.id: 30 + 45 + 120, QUIZ.id: 20}
+
+
+def test_work_beside_the_plan(store):
+    """What was logged since a session that is going on began is that session's, up to its length; before, it is not."""
+    look(store, ESSAY)
+    store.save_plan(Plan(sessions=(session(1),)), now=NOW)
+    log(store, 60, NOW + HOUR / 2)
+    log(store, 50, NOW + 2 * HOUR)
+    during = NOW + 2 * HOUR
+    assert store.worked(during) == {ESSAY.id: 110}
+    assert store.worked(during, beside_plan=True) == {ESSAY.id: 60}
+    assert store.worked(NOW + 3 * HOUR, beside_plan=True) == {ESSAY.id: 110}
+    log(store, 100, during)
+    assert store.worked(during, beside_plan=True) == {ESSAY.id: 210 - 120}
+
+
+def test_sessions_are_asked_about_once(store):
+    """Those that are over, of this work, of the last two weeks, without a word, by assignment."""
+    look(store, ESSAY, QUIZ)
+    other = session(1, NOW + 4 * HOUR, QUIZ)
+    store.save_plan(Plan(sessions=(session(1), session(2, NOW + 8 * HOUR), other)), now=NOW)
+    assert store.ask({ESSAY.id, QUIZ.id}, now=NOW + 2 * HOUR) == ()
+    assert [each.ordinal for (each,) in store.ask({ESSAY.id}, now=NOW + 3 * HOUR)] == [1]
+    assert store.ask({ESSAY.id}, now=NOW + 3 * HOUR) == ()
+    assert [each.id for (each,) in store.ask({ESSAY.id, QUIZ.id}, now=NOW + 6 * HOUR)] == [other.id]
+    assert store.ask({ESSAY.id}, now=NOW + 10 * HOUR + 14 * DAY) == ()
+    assert len(store.ask({ESSAY.id}, now=NOW + 10 * HOUR + 14 * DAY - HOUR)) == 1
+
+
+def test_one_entry_answers_for_all_sessions_before_it(store):
+    """It was logged after they had begun; the one that began later is asked about."""
+    look(store, ESSAY)
+    store.save_plan(Plan(sessions=(session(1), session(2, NOW + 4 * HOUR), session(3, NOW + 8 * HOUR))), now=NOW)
+    log(store, 0, NOW + 4 * HOUR)
+    ((asked,),) = store.ask({ESSAY.id}, now=NOW + DAY)
+    assert asked.ordinal == 3
+
+
+def test_declined_and_removed_sessions_are_not_asked_about(store):
+    """The student said so already, or it never took place."""
+    look(store, ESSAY)
+    store.save_plan(Plan(sessions=(session(1), session(2, NOW + 4 * HOUR))), now=NOW)
+    store._connection.execute("UPDATE sessions SET declined = 1 WHERE ordinal = 1")
+    store._connection.execute("UPDATE sessions SET cancelled = 1 WHERE ordinal = 2")
+    assert store.ask({ESSAY.id}, now=NOW + DAY) == ()
+
+
+def test_a_session_that_was_moved_after_the_question_is_another(store):
+    """The student put it later in their calendar: then it is asked about at its new time."""
+    look(store, ESSAY)
+    store.save_plan(Plan(sessions=(session(1),)), now=NOW)
+    assert len(store.ask({ESSAY.id}, now=NOW + 3 * HOUR)) == 1
+    later = (to_text(NOW + 5 * HOUR), to_text(NOW + 7 * HOUR))
+    store._connection.execute("UPDATE sessions SET starts_at = ?, ends_at = ?", later)
+    assert store.ask({ESSAY.id}, now=NOW + 6 * HOUR) == ()
+    assert len(store.ask({ESSAY.id}, now=NOW + 7 * HOUR)) == 1

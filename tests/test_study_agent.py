@@ -13,12 +13,13 @@ from icalendar import Calendar
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.study import StudyAgent
 from gradent_cli.agents.study.calendars import open_calendar
-from gradent_cli.agents.study.schedule import Rules
+from gradent_cli.agents.study.progress import Progress
+from gradent_cli.agents.study.schedule import Rules, planned_minutes
 from gradent_cli.agents.study.sources import open_source
 from gradent_cli.agents.study.store import Store
 from gradent_cli.database import open_database
 from gradent_cli.errors import ConfigError, StateError
-from gradent_cli.records import Report, ToolCall
+from gradent_cli.records import LogEntry, Report, ToolCall
 
 NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)  # a Monday
 ZONE = ZoneInfo("Europe/Berlin")
@@ -58,6 +59,7 @@ class Desk:
 
     folder: Path
     store: Store
+    progress: Progress
     rules: Rules = field(default_factory=Rules)
     lists: tuple[str, ...] = ("list.toml",)
     busy: tuple[str, ...] = ()
@@ -71,6 +73,11 @@ class Desk:
 
     def write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text)
+
+    def did(self, minutes: int, at: datetime, title: str = "Essay 1") -> None:
+        """Say that this was worked on the assignment of this title, up to this moment."""
+        id = next(each.id for each in self.store.assignments() if each.title == title)
+        self.progress.log(LogEntry(assignment_id=id, minutes=minutes, worked_at=at, logged_at=at))
 
     def run(self, now: datetime = NOW) -> Report:
         agent = StudyAgent(
@@ -105,7 +112,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     folder = tmp_path / "desk"
     folder.mkdir()
     connection = open_database(tmp_path / "gradent.db")
-    yield Desk(folder, Store(connection))
+    yield Desk(folder, Store(connection), Progress(connection))
     connection.close()
 
 
@@ -162,12 +169,16 @@ def test_second_run_has_nothing_new(desk):
 
 
 def test_time_alone_is_no_news(desk):
-    """A session that went by and a risk that grew change no assessment and move no session."""
+    """Sessions that were held and logged, and a risk that grew, change no assessment and move no session."""
     desk.write("list.toml", ESSAY)
     desk.run()
     before = desk.store.sessions()
     (early,) = desk.store.known()
-    report = desk.run(before[0].ends_at + timedelta(days=3))
+    later = before[0].ends_at + timedelta(days=3)
+    for session in before:
+        if session.ends_at <= later:
+            desk.did(planned_minutes([session]), session.ends_at)
+    report = desk.run(later)
     assert report.changed is False
     assert desk.store.sessions() == before
     (late,) = desk.store.known()
@@ -176,10 +187,14 @@ def test_time_alone_is_no_news(desk):
 
 
 def test_risk_falls_with_the_work(desk):
-    """Work that has been planned and went by is no risk any more."""
+    """Work that is logged is no risk any more; work that was only planned still is."""
     desk.write("list.toml", ESSAY)
     desk.run()
-    desk.run(desk.store.sessions()[-1].ends_at)
+    end = desk.store.sessions()[-1].ends_at
+    desk.run(end)
+    assert desk.store.known()[0].assessment.risk > 50
+    desk.did(8 * 60, end)
+    desk.run(end)
     assert desk.store.known()[0].assessment.risk == 0
 
 
@@ -189,10 +204,148 @@ def test_past_sessions_stay_in_the_file_for_a_month(desk):
     desk.run()
     content = desk.plan.read_bytes()
     last = desk.store.sessions()[-1].ends_at
+    desk.did(8 * 60, last)
     desk.run(last + timedelta(days=10))
     assert desk.plan.read_bytes() == content
     desk.run(last + timedelta(days=31))
     assert b"BEGIN:VEVENT" not in desk.plan.read_bytes()
+
+
+def test_a_session_without_a_word_is_asked_about_once(desk):
+    """It is asked whether it was held, as news, and its work is planned again; never again, nor are the others."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    first, *rest = desk.store.sessions()
+    report = desk.run(first.ends_at)
+    id = first.assignment_id
+    question = f"Did you hold Mon 23 Nov 15:15-17:15 for Essay 1? If so: gradent log {id[:4]} 2h."
+    assert desk.calls["suggest"].details == (f"{question} Until then the work is planned again.",)
+    assert (desk.calls["suggest"].result, desk.calls["suggest"].changed) == ("Asked about 1 session", True)
+    assert report.changed
+    assert report.summary == "Asked about 1 session, scheduled 1 session"
+    planned = desk.store.plan(now=first.ends_at).sessions
+    assert planned_minutes(planned) == 8 * 60
+    assert set(rest) <= set(planned)
+    again = desk.run(first.ends_at + timedelta(minutes=5))
+    assert (desk.calls["suggest"].details, again.changed) == ((), False)
+
+
+def test_a_session_that_was_logged_is_not_asked_about(desk):
+    """Before its end or after, as long as it had begun; what is left is planned and no more."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    first = desk.store.sessions()[0]
+    desk.did(120, first.starts_at + timedelta(minutes=90))
+    report = desk.run(first.ends_at)
+    assert report.changed is False
+    assert planned_minutes(desk.store.plan(now=first.ends_at).sessions) == 6 * 60
+
+
+def test_no_work_at_all_is_an_answer(desk):
+    """Zero minutes in the log: nothing is asked, the work is planned again."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    first = desk.store.sessions()[0]
+    desk.did(0, first.ends_at)
+    report = desk.run(first.ends_at)
+    assert report.summary == "Scheduled 1 session"
+    assert planned_minutes(desk.store.plan(now=first.ends_at).sessions) == 8 * 60
+
+
+def test_what_was_logged_before_a_session_does_not_answer_for_it(desk):
+    """Work of the day before says nothing of today's session."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    first = desk.store.sessions()[0]
+    desk.did(60, first.starts_at - timedelta(minutes=1))
+    desk.run(first.ends_at)
+    assert desk.calls["suggest"].result == "Asked about 1 session"
+
+
+def test_several_sessions_are_one_question(desk):
+    """All sessions of one assignment are asked about together, with what they are in all."""
+    desk.write("list.toml", ESSAY + QUIZ)
+    desk.run()
+    mine = [each for each in desk.store.sessions() if each.title.startswith("Essay")]
+    desk.run(mine[-1].ends_at)
+    questions = [line for line in desk.calls["suggest"].details if line.startswith("Did you hold")]
+    assert len(mine) == 4
+    assert len(questions) == 2
+    (question,) = [line for line in questions if "Essay 1" in line]
+    assert " and 1 more for Essay 1? If all of it: gradent log " in question
+    assert " 8h. Until then" in question
+    assert desk.calls["suggest"].result.endswith("; Asked about 5 sessions")
+
+
+def test_what_is_over_for_two_weeks_or_done_is_not_asked_about(desk):
+    """Nobody remembers the one, and nobody wants to be asked about the other."""
+    desk.write("list.toml", ESSAY + QUIZ)
+    desk.run()
+    last = desk.store.sessions()[-1].ends_at
+    desk.write("list.toml", ESSAY + QUIZ.replace("false", "true"))
+    desk.run(last + timedelta(days=14))
+    assert "Asked" not in desk.calls["suggest"].result
+
+
+def test_a_session_that_goes_on_is_planned(desk):
+    """Neither asked about nor planned again; what is logged of it meanwhile moves nothing until it is over."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    first = desk.store.sessions()[0]
+    middle = first.starts_at + timedelta(hours=1)
+    assert desk.run(middle).changed is False
+    desk.did(60, middle)
+    assert desk.run(middle + timedelta(minutes=5)).changed is False
+    report = desk.run(first.ends_at)
+    assert report.summary == "Scheduled 1 session"
+    assert planned_minutes(desk.store.plan(now=first.ends_at).sessions) == 7 * 60
+
+
+def test_questions_do_not_take_the_place_of_suggestions(desk):
+    """Five suggestions are told beside them, and the sixth the day after."""
+    quizzes = "".join(
+        QUIZ.replace('"quiz"', f'"quiz{n}"')
+        .replace("Quiz 3", f"Quiz {n}")
+        .replace("12:00", f"1{n}:00")
+        .replace("done", "effort_hours = 0.5\ndone")
+        for n in range(6)
+    )
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    over = desk.store.sessions()[0].ends_at
+    desk.write("list.toml", ESSAY + quizzes)
+    desk.run(over)
+    details = desk.calls["suggest"].details
+    assert [line.split(" is due")[0] for line in details[:5]] == [f"Quiz {n}" for n in range(5)]
+    assert details[5].startswith("Did you hold")
+    desk.run(over + timedelta(hours=12))
+    assert not any(line.startswith("Quiz 5 is due") for line in desk.calls["suggest"].details)
+    desk.run(over + timedelta(hours=24))
+    assert desk.calls["suggest"].details[0].startswith("Quiz 5 is due Wed 25 Nov 15:00")
+
+
+def test_no_more_than_six_assignments_are_asked_about_at_once(desk):
+    """The other questions wait for the next run."""
+    many = "".join(QUIZ.replace('"quiz"', f'"q{n}"').replace("11-25", "12-20") for n in range(8))
+    desk.write("list.toml", many)
+    desk.run()
+    over = max(session.ends_at for session in desk.store.sessions())
+    for asked in (6, 2):
+        desk.run(over)
+        assert sum(line.startswith("Did you hold") for line in desk.calls["suggest"].details) == asked
+
+
+def test_a_failing_calendar_takes_back_no_suggestion(desk):
+    """What cannot be looked at is not taken to be true no more."""
+    desk.write("list.toml", QUIZ.replace('"Quiz 3"', '"Quiz 3"\neffort_hours = 30'))
+    desk.write("busy.ics", feed())
+    desk.busy = ("busy.ics",)
+    desk.run()
+    before = [(each.suggestion.key, each.status) for each in desk.store.advice()]
+    assert len(before) == 2
+    desk.write("busy.ics", "<html>Please sign in</html>")
+    assert desk.run().error
+    assert [(each.suggestion.key, each.status) for each in desk.store.advice()] == before
 
 
 def test_deleted_calendar_file_comes_back(desk):

@@ -19,6 +19,7 @@ from gradent_cli.cli import cron as cron_commands
 from gradent_cli.cli import doctor as doctor_commands
 from gradent_cli.cli import inspect as inspect_commands
 from gradent_cli.cli import notify as notify_commands
+from gradent_cli.cli import progress as progress_commands
 from gradent_cli.cli import run as run_commands
 from gradent_cli.cli import schedule as schedule_commands
 from gradent_cli.cli import study as study_commands
@@ -77,6 +78,10 @@ app.command("pause")(schedule_commands.pause)
 app.command("resume")(schedule_commands.resume)
 app.command("plan")(study_commands.plan)
 app.command("assignments")(study_commands.assignments)
+app.command("log")(progress_commands.log)
+app.command("done")(progress_commands.done)
+app.command("edit")(progress_commands.edit)
+app.command("suggestions")(progress_commands.suggestions)
 app.add_typer(notify_commands.app, name="notify")
 
 

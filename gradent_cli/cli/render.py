@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gradent_cli.frequency import in_words
-from gradent_cli.records import Assignment, Message, Plan, Run, Session, ToolCall
-from gradent_cli.text import clean, count
+from gradent_cli.records import Assignment, LogEntry, Message, Plan, Run, Session, ToolCall
+from gradent_cli.text import clean, count, one_line
 
 if TYPE_CHECKING:
-    from gradent_cli.agents.study.store import Known
+    from gradent_cli.agents.study.store import Advice, Known
     from gradent_cli.doctor import Check
     from gradent_cli.explain import Upcoming
     from gradent_cli.outbox import Backlog
@@ -455,6 +455,117 @@ def assignments_table(rows: Sequence[tuple["Known", float | None]], zone: tzinfo
             ]
         )
     return table(cells, ["ID", "DUE", "STATUS", "LEFT", "RISK", "ASSIGNMENT"])
+
+
+# ── what the student says ──
+
+
+def entry_document(number: int, entry: LogEntry, assignment: Assignment | None) -> dict[str, Any]:
+    """An entry of the log as `--json` gives it; `title` is null when its assignment is not known any more."""
+    return {
+        "number": number,
+        "assignment_id": entry.assignment_id,
+        "title": assignment.title if assignment else None,
+        "minutes": entry.minutes,
+        "worked_at": utc(entry.worked_at),
+        "logged_at": utc(entry.logged_at),
+        "note": entry.note,
+    }
+
+
+def log_table(entries: Mapping[int, LogEntry], assignments: Mapping[str, Assignment], zone: tzinfo) -> str:
+    """The log, one line for each entry."""
+    rows = [
+        [
+            str(number),
+            local(entry.worked_at, zone),
+            span(timedelta(minutes=entry.minutes)) if entry.minutes else "none",
+            ": ".join(filter(None, (_known_name(entry.assignment_id, assignments), entry.note))),
+        ]
+        for number, entry in entries.items()
+    ]
+    return table(rows, ["NO", "UNTIL", "WORKED", "ASSIGNMENT"])
+
+
+def _known_name(id: str, assignments: Mapping[str, Assignment]) -> str:
+    return one_line(name(assignments[id])) if id in assignments else id
+
+
+_FIELDS = {
+    "title": "title",
+    "course": "course",
+    "due_at": "due",
+    "effort_hours": "effort",
+    "points": "points",
+    "weight": "weight",
+    "done": "done",
+    "ignored": "ignored",
+}
+
+
+def edits_document(id: str, edits: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the student and the source say of an assignment as `--json` gives it."""
+
+    def said(fields: Mapping[str, Any]) -> dict[str, Any]:
+        due = fields.get("due_at")
+        return {**fields, "due_at": utc(datetime.fromisoformat(due))} if due else dict(fields)
+
+    return {"assignment_id": id, "edits": said(edits), "source": said(given)}
+
+
+def edits_table(edits: Mapping[str, Any], given: Mapping[str, Any], zone: tzinfo) -> str:
+    """What the student says of an assignment beside what its source says; what the student says counts."""
+    rows = [
+        [label, _said(field, edits[field], zone) if field in edits else "", _said(field, given.get(field), zone)]
+        for field, label in _FIELDS.items()
+        if field in edits or given.get(field) is not None
+    ]
+    return table(rows, ["", "YOU SAY", "ITS SOURCE SAYS"])
+
+
+def _said(field: str, value: Any, zone: tzinfo) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if field == "due_at":
+        return local(datetime.fromisoformat(value), zone) if value else "no due date"
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return one_line(value, 60)
+    return f"{value:g}{ {'effort_hours': 'h', 'weight': '%'}.get(field, '') }"
+
+
+def suggestion_document(advice: "Advice") -> dict[str, Any]:
+    """A suggestion as `--json` gives it."""
+    suggestion = advice.suggestion
+    return {
+        "number": advice.number,
+        "key": suggestion.key,
+        "title": suggestion.title,
+        "text": suggestion.text,
+        "category": suggestion.category,
+        "priority": suggestion.priority,
+        "assignment_id": suggestion.assignment_id,
+        "status": advice.status,
+        "first_told_at": utc(advice.first_told_at),
+        "last_true_at": utc(advice.last_true_at),
+    }
+
+
+_URGENCY = {"high": "red", "medium": "yellow", "low": "green"}
+
+
+def suggestions_page(advice: Sequence["Advice"]) -> str:
+    """Each suggestion with its number, and what became of it where it is not simply open."""
+    longest = max(len(str(each.number)) for each in advice)
+    said = {"pending": " (not told yet)", "told": "", "done": " (done)", "dismissed": " (dismissed)"}
+    lines = []
+    for each in advice:
+        mark, suggestion = f"{each.number:>{longest}}", each.suggestion
+        text = f"{one_line(suggestion.title)}{said[each.status]}\n{one_line(suggestion.text, 1000)}"
+        line = hanging(f"{mark}  ", text)
+        lines.append(paint(mark, _URGENCY[suggestion.priority]) + line[len(mark) :])
+    return "\n".join(lines)
 
 
 # ── the runs to come ──

@@ -6,7 +6,7 @@ on what it brought and on what the store remembers. Everything happens at one mo
 What a tool has written it also tells: from its first write on it is shielded from the end of the run's time.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
@@ -17,9 +17,11 @@ from gradent_cli.agents import RunContext
 from gradent_cli.agents.study import plan_ics, words
 from gradent_cli.agents.study.assess import assess, risk
 from gradent_cli.agents.study.free import Budget, Day, days, quarter_down
-from gradent_cli.agents.study.schedule import Rules, remaining_hours, schedule
+from gradent_cli.agents.study.progress import handle
+from gradent_cli.agents.study.schedule import Rules, planned_minutes, remaining_hours, schedule
 from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes, PlanChanges, Store
 from gradent_cli.agents.study.suggest import suggest
+from gradent_cli.durations import spell
 from gradent_cli.errors import ConfigError, SourceError, StateError
 from gradent_cli.files import write_atomic
 from gradent_cli.records import Assessment, Assignment, Busy, Plan, Report, Session, Suggestion
@@ -33,6 +35,8 @@ KEEP_PAST = timedelta(days=30)
 """Sessions that are over stay in the calendar file for so long."""
 
 _DETAILS = 12
+_TIMES = 3
+"""So many sessions are named in one question."""
 
 Work = Sequence[tuple[Assignment, Assessment]]
 
@@ -95,24 +99,22 @@ class StudyAgent:
             raise ConfigError("no source of assignments is configured", hint="gradent config set --source URL")
         now = context.started_at
         seen = self._check(context)
-        sessions, worked = self._store.sessions(), self._store.worked(now)
+        sessions, worked = self._store.sessions(), self._store.worked(now, beside_plan=True)
         end = now + timedelta(days=self._rules.horizon_days)
         free = days(self._rules.hours, busy=seen.busy or (), start=now, end=end, zone=self._zone)
         work, assessed = self._assess(context, seen, worked, free)
-        plan = None
+        plan, replan = None, None
         if seen.busy is not None:
-            plan = schedule(
-                work,
-                busy=seen.busy,
-                sessions=sessions,
-                worked=worked,
-                rules=self._rules,
-                now=now,
-                zone=self._zone,
-            )
-        suggestions = self._suggest(context, work, plan, sessions, free)
+            given, rules, zone = seen.busy, self._rules, self._zone
+
+            def replan(*taken: Busy) -> Plan:
+                busy = (*given, *taken)
+                return schedule(work, busy=busy, sessions=sessions, worked=worked, rules=rules, now=now, zone=zone)
+
+            plan = replan()
+        suggestions, asked = self._suggest(context, work, plan, sessions, worked, free, replan)
         planned = self._schedule(context, work, plan) if self._rules.auto_schedule else PlanChanges()
-        return _report(seen, assessed, suggestions, planned, plan if self._rules.auto_schedule else None)
+        return _report(seen, assessed, suggestions, asked, planned, plan if self._rules.auto_schedule else None)
 
     def _check(self, context: RunContext) -> _Seen:
         now = context.started_at
@@ -249,18 +251,55 @@ class StudyAgent:
         return work, len(new)
 
     def _suggest(
-        self, context: RunContext, work: Work, plan: Plan | None, sessions: Iterable[Session], free: Sequence[Day]
-    ) -> tuple[Suggestion, ...]:
+        self,
+        context: RunContext,
+        work: Work,
+        plan: Plan | None,
+        sessions: Iterable[Session],
+        worked: Mapping[str, int],
+        free: Sequence[Day],
+        replan: Callable[[Busy], Plan] | None,
+    ) -> tuple[tuple[Suggestion, ...], int]:
+        """The suggestions that are new, and about how many sessions the student was asked."""
         now = context.started_at
         with context.shield(), self._store.together(), context.tools.call("suggest", "Suggest") as call:
-            advice = suggest(work, plan=plan, sessions=sessions, free=free, now=now, zone=self._zone)
-            new = self._store.tell(advice, now=now)
-            call.done(
-                f"Generated {count(len(new), 'study suggestion')}" if new else "No new suggestions",
-                details=tuple(f"{each.title}. {each.text}" for each in new),
-                changed=bool(new),
+            advice = suggest(
+                work,
+                plan=plan,
+                sessions=sessions,
+                logged=self._store.logged(),
+                worked=worked,
+                free=free,
+                now=now,
+                zone=self._zone,
+                replan=replan,
             )
-        return new
+            new = self._store.tell(advice, now=now, complete=plan is not None)
+            questions = self._store.ask({assignment.id for assignment, _ in work}, now=now)
+            asked = sum(map(len, questions))
+            everything = self._store.assignments() if questions else ()
+            call.done(
+                "; ".join([*_suggested(new), *_asked(asked)]) or "No new suggestions",
+                details=(
+                    *(f"{each.title}. {each.text}" for each in new),
+                    *(self._question(sessions, everything) for sessions in questions),
+                ),
+                changed=bool(new or questions),
+            )
+        return new, asked
+
+    def _question(self, sessions: Sequence[Session], everything: Sequence[Assignment]) -> str:
+        """`Did you hold Tue 24 Nov 09:00-11:00 for Essay 1? If so: gradent log 3fa2 2h.`, and what is so until then."""
+        assignment = next(each for each in everything if each.id == sessions[0].assignment_id)
+        times = [self._times(each) for each in sessions[:_TIMES]]
+        more = len(sessions) - len(times)
+        times += [f"{more} more"] if more else []
+        said = times[0] if len(times) == 1 else f"{', '.join(times[:-1])} and {times[-1]}"
+        spent = spell(timedelta(minutes=planned_minutes(sessions)))
+        return (
+            f"Did you hold {said} for {words.name(assignment)}? If {'so' if len(sessions) == 1 else 'all of it'}: "
+            f"gradent log {handle(assignment, everything)} {spent}. Until then the work is planned again."
+        )
 
     def _schedule(self, context: RunContext, work: Work, plan: Plan | None) -> PlanChanges:
         now = context.started_at
@@ -288,8 +327,10 @@ class StudyAgent:
         return changes
 
     def _timed(self, session: Session) -> str:
-        ends = f"{session.ends_at.astimezone(self._zone):%H:%M}"
-        return f"{words.when(session.starts_at, self._zone)}-{ends} {session.title}"
+        return f"{self._times(session)} {session.title}"
+
+    def _times(self, session: Session) -> str:
+        return f"{words.when(session.starts_at, self._zone)}-{session.ends_at.astimezone(self._zone):%H:%M}"
 
     def _write(self, sessions: Iterable[Session], now: datetime) -> None:
         """Bring the calendar file up to date; one that says the same already is not touched."""
@@ -348,6 +389,14 @@ def _estimate(assignment: Assignment, assessment: Assessment) -> str:
     )
 
 
+def _suggested(suggestions: Sequence[Suggestion]) -> list[str]:
+    return [f"Generated {count(len(suggestions), 'study suggestion')}"] if suggestions else []
+
+
+def _asked(sessions: int) -> list[str]:
+    return [f"Asked about {count(sessions, 'session')}"] if sessions else []
+
+
 def _plan_counts(changes: PlanChanges) -> list[str]:
     counts = (("Scheduled", changes.new), ("Moved", changes.moved), ("Removed", changes.removed))
     return [f"{verb} {count(len(sessions), 'session')}" for verb, sessions in counts if sessions]
@@ -370,13 +419,11 @@ def _first(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _report(
-    seen: _Seen, assessed: int, suggestions: Sequence[Suggestion], planned: PlanChanges, plan: Plan | None
+    seen: _Seen, assessed: int, suggestions: Sequence[Suggestion], asked: int, planned: PlanChanges, plan: Plan | None
 ) -> Report:
     """What the run says about itself. It is all caught up only when everything could be read and taken as it stood."""
     did = [f"Assessed {count(assessed, 'assignment')}"] if assessed else []
-    if suggestions:
-        did.append(f"Generated {count(len(suggestions), 'study suggestion')}")
-    did += _plan_counts(planned)
+    did += [*_suggested(suggestions), *_asked(asked), *_plan_counts(planned)]
     short, warned = _short_in_words(plan), _warnings_in_words(seen.warnings)
     news = seen.changed or bool(did)
     changed = news or seen.warned

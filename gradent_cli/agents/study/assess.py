@@ -124,6 +124,11 @@ def risk(assignment: Assignment, hours: float, *, now: datetime, free_hours: flo
     return round(60 * pressure + 20 * nearness + 20 * weight)
 
 
+def is_exam(assignment: Assignment) -> bool:
+    """Whether it is something to learn for: an exam or a quiz."""
+    return _kind(assignment)[0] in (_EXAM, _QUIZ)
+
+
 def _kind(assignment: Assignment) -> tuple[Kind, float]:
     """The kind and how sure it is. In a title the last keyword of its first telling part names the thing.
 

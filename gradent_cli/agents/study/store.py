@@ -7,18 +7,37 @@ gone: kept with all its sessions in case it comes back, but not known any more.
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from gradent_cli.agents.study.overlay import NOTHING, Overlay, read_overlay
+from gradent_cli.agents.study.progress import Progress
 from gradent_cli.database import reading, to_moment, to_text, transaction
-from gradent_cli.records import Assessment, Assignment, Milestone, Plan, Session, Shortfall, Suggestion
+from gradent_cli.records import (
+    Assessment,
+    Assignment,
+    Milestone,
+    Plan,
+    Session,
+    Shortfall,
+    Suggestion,
+    SuggestionStatus,
+)
 
+AT_MOST = 5
+"""So many suggestions are told in a day, but for more pressing ones."""
 FORGET_AFTER = timedelta(days=7)
 """A suggestion that has not been true for so long is told again when it comes true again."""
+FORGET_ANSWER_AFTER = timedelta(days=180)
+"""The same of one that the student dismissed or called done."""
+ASK_WITHIN = timedelta(days=14)
+"""Nobody remembers whether they held a session that is longer ago."""
+_ASK_AT_MOST = 6
+_TOLD_FOR = timedelta(days=1)
 
 SUSPICIOUS_FROM = 4
 """Assignments still due that a feed must have had before half of them can be missed."""
@@ -84,6 +103,22 @@ class PlanChanges:
     new: tuple[Session, ...] = ()
     moved: tuple[Session, ...] = ()
     removed: tuple[Session, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """A suggestion and what became of it. `number` stays with it; `first_told_at` None means that it was never told.
+
+    `pending` is true and waits for its turn, `told` is true; `done` says that it is true no more, or the student that
+    they did it; `dismissed`, that they do not want to hear of it.
+    """
+
+    number: int
+    suggestion: Suggestion
+    status: SuggestionStatus
+    first_told_at: datetime | None
+    last_true_at: datetime
+    answered: bool = False
 
 
 class Store:
@@ -299,23 +334,162 @@ class Store:
 
     # Suggestions
 
-    def tell(self, suggestions: Iterable[Suggestion], *, now: datetime) -> tuple[Suggestion, ...]:
-        """Of what is true now, give what was not told before, and remember all of it as told."""
+    def tell(self, advice: Sequence[Suggestion], *, now: datetime, complete: bool = True) -> tuple[Suggestion, ...]:
+        """Of what is true now, give what is to be told, and remember all of it.
+
+        Told is what was never told, if it is among the first AT_MOST that were not told a day ago or longer; the rest
+        waits. What the student answered is never told and takes no place.
+
+        Args:
+            advice: the most pressing first.
+            complete: False when not all could be looked at; then nothing is taken to be true no more.
+        """
         new: list[Suggestion] = []
+        places = AT_MOST
         with transaction(self._connection):
-            self._connection.execute("DELETE FROM suggestions WHERE last_true_at < ?", (to_text(now - FORGET_AFTER),))
-            told = {row["key"] for row in self._connection.execute("SELECT key FROM suggestions")}
-            for suggestion in suggestions:
-                if suggestion.key not in told:
-                    new.append(suggestion)
+            self._connection.execute(
+                "DELETE FROM suggestions WHERE last_true_at < CASE WHEN answered_at IS NULL THEN ? ELSE ? END",
+                (to_text(now - FORGET_AFTER), to_text(now - FORGET_ANSWER_AFTER)),
+            )
+            known = {each.suggestion.key: each for each in self.advice(everything=True)}
+            number = max((each.number for each in known.values()), default=0)
+            for rank, suggestion in enumerate(advice):
+                old = known.pop(suggestion.key, None)
+                told_at = old.first_told_at if old else None
+                if old is not None and old.answered:
+                    status = old.status
+                else:
+                    if told_at is None or told_at > now - _TOLD_FOR:
+                        places -= 1
+                    if told_at is None and places >= 0:
+                        told_at = now
+                        new.append(suggestion)
+                    status = "pending" if told_at is None else "told"
+                number += old is None
                 self._connection.execute(
                     """
-                    INSERT INTO suggestions (key, document, first_told_at, last_true_at) VALUES (?, ?, ?, ?)
-                    ON CONFLICT (key) DO UPDATE SET document = excluded.document, last_true_at = excluded.last_true_at
+                    INSERT INTO suggestions (key, number, rank, document, status, first_told_at, last_true_at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?)
+                    ON CONFLICT (key) DO UPDATE SET
+                        rank = excluded.rank, document = excluded.document, status = excluded.status,
+                        first_told_at = excluded.first_told_at, last_true_at = excluded.last_true_at
                     """,
-                    (suggestion.key, json.dumps(asdict(suggestion), ensure_ascii=False), to_text(now), to_text(now)),
+                    (
+                        suggestion.key,
+                        number,
+                        rank,
+                        json.dumps(asdict(suggestion), ensure_ascii=False),
+                        status,
+                        to_text(told_at),
+                        to_text(now),
+                    ),
                 )
+            if complete:
+                self._settle(key for key, each in known.items() if not each.answered)
         return tuple(new)
+
+    def settle(self, assignment_id: str) -> None:
+        """Nothing that was suggested for this assignment is true any more."""
+        with transaction(self._connection):
+            self._settle(
+                each.suggestion.key for each in self.advice() if each.suggestion.assignment_id == assignment_id
+            )
+
+    def _settle(self, keys: Iterable[str]) -> None:
+        """What was told of these is done; what was not told need not be any more."""
+        named = [(key,) for key in keys]
+        self._connection.executemany("DELETE FROM suggestions WHERE key = ? AND first_told_at IS NULL", named)
+        self._connection.executemany("UPDATE suggestions SET status = 'done' WHERE key = ?", named)
+
+    def answer(self, name: str, status: Literal["done", "dismissed"], *, now: datetime) -> Advice | None:
+        """What the student says of a suggestion, named by its key or number; None when there is none of that name.
+
+        It is said for as long as the suggestion has the same key: it is never told again.
+        """
+        with transaction(self._connection):
+            for each in self.advice(everything=True):
+                if name in (each.suggestion.key, str(each.number)):
+                    self._connection.execute(
+                        "UPDATE suggestions SET status = ?, answered_at = ? WHERE key = ?",
+                        (status, to_text(now), each.suggestion.key),
+                    )
+                    return replace(each, status=status, answered=True)
+        return None
+
+    def advice(self, *, everything: bool = False) -> tuple[Advice, ...]:
+        """The suggestions that are open, the most pressing first; with `everything`, after them those that are not."""
+        rows = reading(
+            self._connection,
+            """
+            SELECT * FROM suggestions WHERE ? OR status IN ('pending', 'told')
+            ORDER BY status IN ('pending', 'told') DESC, rank, number
+            """,
+            everything,
+            table="suggestions",
+        )
+        return tuple(filter(None, map(_advice, rows)))
+
+    # The log
+
+    def ask(self, work: Collection[str], *, now: datetime) -> tuple[tuple[Session, ...], ...]:
+        """Sessions of this work that went by without a word from the student, as of now asked about; by assignment.
+
+        A log entry answers for all sessions of its assignment that began before the work it tells of ended.
+
+        Args:
+            work: the ids of what is still to do.
+        """
+        found: dict[str, list[Session]] = {}
+        with transaction(self._connection):
+            rows = reading(
+                self._connection,
+                """
+                SELECT * FROM sessions
+                WHERE ends_at > ? AND ends_at <= ? AND NOT cancelled AND NOT declined
+                    AND (asked_at IS NULL OR asked_at < ends_at)  -- one that was moved after the question is another
+                    AND NOT EXISTS (
+                        SELECT 1 FROM work_log
+                        WHERE work_log.assignment_id = sessions.assignment_id AND worked_at >= starts_at
+                    )
+                ORDER BY starts_at, assignment_id, ordinal
+                """,
+                to_text(now - ASK_WITHIN),
+                to_text(now),
+                table="sessions",
+            )
+            for session in map(_session, rows):
+                if session.assignment_id in work:
+                    found.setdefault(session.assignment_id, []).append(session)
+            asked = list(found.values())[:_ASK_AT_MOST]
+            self._connection.executemany(
+                "UPDATE sessions SET asked_at = ? WHERE assignment_id = ? AND ordinal = ?",
+                ((to_text(now), each.assignment_id, each.ordinal) for sessions in asked for each in sessions),
+            )
+        return tuple(map(tuple, asked))
+
+    def logged(self) -> dict[str, int]:
+        """Minutes that the student says they worked, by assignment id."""
+        return Progress(self._connection).logged()
+
+    def worked(self, now: datetime, *, beside_plan: bool = False) -> dict[str, int]:
+        """Minutes that need no place in the plan any more, by assignment id: what was logged, and declined sessions.
+
+        A session that merely went by is no work done: what nobody logs is planned again.
+
+        Args:
+            beside_plan: leave out what was logged since a session that is going on began, as far as it is that long:
+                the plan still has that session.
+        """
+        minutes = Counter(self.logged())
+        rows = reading(self._connection, "SELECT * FROM sessions WHERE declined", table="sessions")
+        for session in map(_session, rows):
+            minutes[session.assignment_id] += _minutes(session)
+        going_on = [each for each in self.sessions() if each.starts_at <= now < each.ends_at] if beside_plan else []
+        for session in going_on:
+            query = "SELECT SUM(minutes) AS minutes FROM work_log WHERE assignment_id = ? AND worked_at >= ?"
+            (row,) = reading(self._connection, query, session.assignment_id, to_text(session.starts_at))
+            minutes[session.assignment_id] -= min(row["minutes"] or 0, _minutes(session))
+        return dict(minutes)
 
     # The plan
 
@@ -327,15 +501,6 @@ class Store:
             table="sessions",
         )
         return tuple(_session(row) for row in rows)
-
-    def worked(self, now: datetime) -> dict[str, int]:
-        """Minutes that need no place in the plan any more, by assignment id: sessions that are over."""
-        minutes: dict[str, int] = {}
-        for session in self.sessions():
-            if session.ends_at <= now:
-                spent = round(session.duration.total_seconds()) // 60
-                minutes[session.assignment_id] = minutes.get(session.assignment_id, 0) + spent
-        return minutes
 
     def plan(self, *, now: datetime, sources: Collection[str] | None = None) -> Plan:
         """The plan as it was last saved: sessions that are not over yet, and what does not fit.
@@ -466,6 +631,26 @@ def _session(row: sqlite3.Row) -> Session:
         pinned=bool(row["pinned"]),
         sequence=row["sequence"],
         changed_at=_moment(row["changed_at"]),
+    )
+
+
+def _minutes(session: Session) -> int:
+    return round(session.duration.total_seconds()) // 60
+
+
+def _advice(row: sqlite3.Row) -> Advice | None:
+    """None when it is damaged: then it is told again should it still be true."""
+    try:
+        suggestion = Suggestion(**json.loads(row["document"]))
+    except (ValueError, TypeError):
+        return None
+    return Advice(
+        number=row["number"],
+        suggestion=replace(suggestion, key=row["key"]),
+        status=row["status"],
+        first_told_at=to_moment(row["first_told_at"]),
+        last_true_at=_moment(row["last_true_at"]),
+        answered=row["answered_at"] is not None,
     )
 
 

@@ -1,43 +1,70 @@
-"""Advice from facts only: pure, at most five pieces, the most pressing first.
+"""Advice from facts only: pure, the most pressing first.
 
 The keys are made of what makes the advice new: an assignment and its due date. Told once, it is not told again
-because the minutes in it changed; a due date that moved makes it new.
+because the minutes in it changed; a due date that moved makes it new. What can be said every day but should not is
+told once a week: its key has the week.
+
+The ranking:
+
+1. Overdue work, by due date.
+2. What does not fit before it is due, and what is due within 72 hours, by due date.
+3. Exams and quizzes within two weeks that have no session and no work in the log, by due date.
+4. Work that is behind its plan, by due date.
+5. A free gap for risky work that the plan begins later.
+6. A day of rest when every day of the next seven has sessions.
+
+How many of them are told, and when, is the store's to say.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
 from gradent_cli.agents.study import words
+from gradent_cli.agents.study.assess import is_exam
 from gradent_cli.agents.study.free import Day, Span, quarter_down, quarter_up, to_moment, without
 from gradent_cli.agents.study.schedule import planned_minutes
-from gradent_cli.records import Assessment, Assignment, Plan, Session, Suggestion
+from gradent_cli.records import Assessment, Assignment, Busy, Plan, Session, Suggestion
 
-AT_MOST = 5
 SOON = timedelta(hours=72)
+EXAM_WITHIN = timedelta(days=14)
+TIME_TO_LOG = timedelta(days=1)
+"""Nobody is behind because of a session that ended only now."""
+_BEHIND_LEAST = 60
+_BEHIND_SHARE = 0.25
 _GAP_WITHIN = timedelta(hours=48)
 _GAP_LEAST = 60
 _GAP_RISK = 50
+_WEEK = 7
+
+Work = Sequence[tuple[Assignment, Assessment]]
 
 
 def suggest(
-    work: Sequence[tuple[Assignment, Assessment]],
+    work: Work,
     *,
     plan: Plan | None,
     sessions: Iterable[Session],
+    logged: Mapping[str, int],
+    worked: Mapping[str, int],
     free: Sequence[Day],
     now: datetime,
     zone: tzinfo,
+    replan: Callable[[Busy], Plan] | None = None,
 ) -> tuple[Suggestion, ...]:
-    """Overdue work first, then what does not fit and what is due within 72 hours by due date, then a free gap.
+    """All that is true now, ranked as above.
 
     Args:
         work: what is still to do.
         plan: the plan for it; None when none could be made, and then there is nothing to say about it.
         sessions: those that were known before, past ones among them.
+        logged: minutes that the student says they worked, by assignment id.
+        worked: minutes that need no place in the plan any more, those among them.
         free: free time as the plan saw it.
+        replan: the plan as it would be with this time taken; None when nobody can say.
     """
     planned = _by_assignment(plan.sessions if plan else ())
-    over = _by_assignment(session for session in sessions if session.ends_at <= now)
+    over = _by_assignment(session for session in sessions if session.ends_at <= now - TIME_TO_LOG)
     by_id = {assignment.id: (assignment, assessment) for assignment, assessment in work}
     dated = sorted((each for each in work if each[0].due_at), key=lambda each: (each[0].due_at or now, each[0].id))
     overdue: list[Suggestion] = []
@@ -46,7 +73,7 @@ def suggest(
         due = assignment.due_at or now
         upcoming = ""
         if plan:
-            upcoming = _next(planned.get(assignment.id, ()), over.get(assignment.id, ()), assessment, zone)
+            upcoming = _next(planned.get(assignment.id, ()), logged.get(assignment.id, 0), assessment, zone)
         if due <= now:
             overdue.append(_overdue(assignment, assessment, due, upcoming, zone))
         elif due <= now + SOON:
@@ -57,8 +84,20 @@ def suggest(
             suggestion = _overload(assignment, assignment.due_at, short.minutes, short.remedy, work, planned)
             pressing.append((assignment.due_at, 0, suggestion))
     pressing.sort(key=lambda each: (each[0], each[1], each[2].key))
-    gap = _gap(dated, planned, free, now, zone) if plan else ()
-    return (*overdue, *(suggestion for _, _, suggestion in pressing), *gap)[:AT_MOST]
+    found = [*overdue, *(suggestion for _, _, suggestion in pressing)]
+    if plan:
+        told = {each.assignment_id for each in found}
+        upcoming_work = [each for each in work if each[0].due_at is None or each[0].due_at > now]
+        upcoming_work.sort(key=lambda each: (each[0].due_at is None, each[0].due_at or now, each[0].id))
+        for assignment, assessment in dated:
+            if assignment.id not in told and not planned.get(assignment.id) and not logged.get(assignment.id):
+                found += _exam(assignment, assessment, now, zone)
+        for assignment, assessment in upcoming_work:
+            passed, done = over.get(assignment.id, ()), worked.get(assignment.id, 0)
+            found += _behind(assignment, assessment, passed, done, planned.get(assignment.id, ()), now, zone)
+        found += _gap(dated, planned, free, now, zone)
+        found += _rest(plan, free, now, zone, replan) if replan else ()
+    return tuple(found)
 
 
 def _key(about: str, assignment: Assignment) -> str:
@@ -73,17 +112,15 @@ def _by_assignment(sessions: Iterable[Session]) -> dict[str, list[Session]]:
     return found
 
 
-def _next(planned: Sequence[Session], over: Sequence[Session], assessment: Assessment, zone: tzinfo) -> str:
-    """When to go on with it; without a session to come, what the sessions that are over leave to say."""
+def _next(planned: Sequence[Session], logged: int, assessment: Assessment, zone: tzinfo) -> str:
+    """When to go on with it; without a session to come, what the log leaves to say."""
     if planned:
         return f" The next session is {words.when(min(session.starts_at for session in planned), zone)}."
-    if not over:
+    if not logged:
         return " Nothing is planned for it."
-    hours = planned_minutes(over) / 60
-    behind = f" Its {words.hours(hours)} of planned sessions are behind you;"
-    if hours < assessment.effort_likely_hours:
-        return f"{behind} nothing more is planned."
-    return f"{behind} if it is not done, plan more."
+    if logged < assessment.effort_likely_hours * 60:
+        return f" You have logged {words.length(logged)}; nothing more is planned."
+    return f" You have logged {words.length(logged)}; if it is finished: gradent done {assessment.assignment_id}"
 
 
 def _overdue(assignment: Assignment, assessment: Assessment, due: datetime, upcoming: str, zone: tzinfo) -> Suggestion:
@@ -145,6 +182,56 @@ def _overload(
     )
 
 
+def _exam(assignment: Assignment, assessment: Assessment, now: datetime, zone: tzinfo) -> tuple[Suggestion, ...]:
+    """For an exam or quiz that nobody has begun to learn for, or means to."""
+    due = assignment.due_at
+    if due is None or not now < due <= now + EXAM_WITHIN or not is_exam(assignment):
+        return ()
+    return (
+        Suggestion(
+            key=_key("exam", assignment),
+            title=f"No session is planned for {words.name(assignment)}",
+            text=f"It is {words.when(due, zone)}, and nothing of it is in the log. {_effort(assessment)}",
+            category="study_reinforcement",
+            priority="medium",
+            assignment_id=assignment.id,
+        ),
+    )
+
+
+def _behind(
+    assignment: Assignment,
+    assessment: Assessment,
+    over: Sequence[Session],
+    worked: int,
+    planned: Sequence[Session],
+    now: datetime,
+    zone: tzinfo,
+) -> tuple[Suggestion, ...]:
+    """Where the log is well behind what was planned up to yesterday: by an hour and by a quarter of the whole work.
+
+    What was planned are the sessions that are over, as far as the work is that long: one that was missed, planned
+    again and missed again is missing once.
+    """
+    effort = round(assessment.effort_likely_hours * 60)
+    by_now = min(planned_minutes(over), effort)
+    if by_now - worked < max(_BEHIND_LEAST, _BEHIND_SHARE * effort):
+        return ()
+    year, week, _ = now.astimezone(zone).isocalendar()
+    done = f"{words.length(worked)} of that is done" if worked else "none of that is in the log"
+    going_on = f" The next session is {words.when(min(s.starts_at for s in planned), zone)}." if planned else ""
+    return (
+        Suggestion(
+            key=f"{_key('behind', assignment)}:{year}-W{week:02}",
+            title=f"{words.name(assignment)} is {words.length(by_now - worked)} behind its plan",
+            text=f"{words.length(by_now)} was planned so far, and {done}.{going_on}",
+            category="study_reinforcement",
+            priority="medium",
+            assignment_id=assignment.id,
+        ),
+    )
+
+
 def _gap(
     dated: Iterable[tuple[Assignment, Assessment]],
     sessions: Mapping[str, Sequence[Session]],
@@ -181,3 +268,41 @@ def _gap(
             assignment_id=assignment.id,
         ),
     )
+
+
+def _rest(
+    plan: Plan, free: Sequence[Day], now: datetime, zone: tzinfo, replan: Callable[[Busy], Plan]
+) -> tuple[Suggestion, ...]:
+    """Of seven days that all have sessions, the one with the least to do that can be kept free without being late."""
+    starts = [day.starts for day in free]
+    tomorrow = bisect_right(starts, quarter_down(now))
+    if tomorrow + _WEEK >= len(free):
+        return ()
+    days: list[list[Session]] = [[] for _ in range(_WEEK)]
+    for session in plan.sessions:
+        index = bisect_right(starts, quarter_down(session.starts_at)) - 1 - tomorrow
+        if 0 <= index < _WEEK:
+            days[index].append(session)
+    if not all(days):
+        return ()
+    late = sum(short.minutes for short in plan.short)
+    for minutes, index in sorted((planned_minutes(sessions), index) for index, sessions in enumerate(days)):
+        begin, end = to_moment(starts[tomorrow + index]), to_moment(starts[tomorrow + index + 1])
+        if any(session.pinned for session in days[index]):
+            continue
+        other = replan(Busy(starts_at=begin, ends_at=end))
+        if sum(short.minutes for short in other.short) <= late:
+            year, week, _ = now.astimezone(zone).isocalendar()
+            return (
+                Suggestion(
+                    key=f"rest:{year}-W{week:02}",
+                    title=f"Keep {words.day(begin, zone)} free",
+                    text=(
+                        f"All of the next seven days have sessions. The {words.length(minutes)} of that day fit on "
+                        "others, and nothing is late for it: block it in your calendar."
+                    ),
+                    category="wellness",
+                    priority="low",
+                ),
+            )
+    return ()
