@@ -249,3 +249,37 @@ def test_all_or_nothing(store):
     with pytest.raises(StateError):
         store.save_plan(Plan(sessions=(session(2, NOW + DAY), stranger)), now=NOW)
     assert [each.ordinal for each in store.sessions()] == [1]
+
+
+def log(store: Store, assignment: Assignment, minutes: int, at: datetime = NOW) -> None:
+    store._connection.execute(
+        "INSERT INTO work_log (assignment_id, minutes, worked_at, logged_at) VALUES (?, ?, ?, ?)",
+        (assignment.id, minutes, to_text(at), to_text(at)),
+    )
+
+
+def test_finished_work(store):
+    """What is done and has logged minutes, the latest first, also when its list has it no more; nothing else."""
+    done = [
+        replace(ESSAY, key=str(number), title=title, done=True, description="1500 words")
+        for number, title in enumerate(("Essay 1", "Essay 2", "Not logged", "Said that they did none"))
+    ]
+    look(store, *done, QUIZ, replace(QUIZ, key="own word", course="MATH"))
+    assert store.finished() == ()
+    log(store, done[0], 60)
+    log(store, done[0], 30, NOW + HOUR)
+    log(store, done[1], 120, NOW)
+    log(store, done[3], 0)
+    log(store, QUIZ, 45)
+    log(store, replace(QUIZ, key="own word"), 20, NOW - HOUR)
+    store._connection.execute(
+        "INSERT INTO edits (assignment_id, document, edited_at) VALUES (?, ?, ?)",
+        (replace(QUIZ, key="own word").id, '{"done": true, "title": "Problem Set 2", "course": "MATH 1"}', ""),
+    )
+    store.sync({"canvas": []}, now=NOW, complete={"canvas"})
+    assert [(each.title, each.course, each.minutes) for each in store.finished()] == [
+        ("Essay 1", "WRIT 101", 90),
+        ("Essay 2", "WRIT 101", 120),
+        ("Problem Set 2", "MATH 1", 20),
+    ]
+    assert store.finished()[0].description == "1500 words"
