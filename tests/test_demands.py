@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gradent_cli.agents.study.assess import assess
 from gradent_cli.agents.study.demands import deliverables, prerequisites
 from gradent_cli.agents.study.sources.html import plain
-from gradent_cli.text import clean
+from gradent_cli.text import clean, cut_characters
 from tests.test_assess import ESSAY, NOW
 
 
@@ -139,6 +139,11 @@ def test_at_most_five_short_ones():
     assert all(len(text) == 120 for text in found)
     assert deliverables("Submit a report. Submit a report.") == ("a report",)
     assert len(prerequisites("\n".join(f"Requires Lab {number}." for number in range(9)))) == 5
+
+
+def test_what_was_cut_is_not_taken():
+    """A description that was too long ends in the middle of something."""
+    assert deliverables(cut_characters("Submit a report. Submit a rep" + "ort" * 99, 40)) == ("a report",)
 
 
 def test_in_an_assessment():

@@ -8,7 +8,7 @@ the imperative and "you must" do, so that "do not submit", "students who submit"
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from gradent_cli.text import one_line
+from gradent_cli.text import CUT, one_line
 
 MOST = 5
 """Texts of one kind."""
@@ -197,7 +197,7 @@ def _first(texts: Iterator[str]) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for text in texts:
         line = one_line(text.strip().rstrip(".!?,;: "), LONGEST)
-        if len(line) > 1:
+        if len(line) > 1 and not text.endswith(CUT):
             found.setdefault(line.casefold(), line)
         if len(found) == MOST:
             break
