@@ -178,8 +178,9 @@ class Assessment:
     """What an assignment is thought to take.
 
     Effort in hours (low <= likely <= high), difficulty 1-5, risk 0-100, confidence 0-1; `reason` says in a sentence
-    where the numbers come from. `version` counts from 1; `fingerprint` is that of the assignment it was made from.
-    `prerequisites` are what has to be done before, `deliverables` what is handed in, both in the assignment's words.
+    where the numbers come from, `basis` in a word (see `agents.study.assess`; "" in what 0.1 wrote). `version` counts
+    from 1; `fingerprint` is that of the assignment it was made from. `prerequisites` are what has to be done before,
+    `deliverables` what is handed in, both in the assignment's words.
     """
 
     assignment_id: str
@@ -196,6 +197,7 @@ class Assessment:
     prerequisites: tuple[str, ...] = ()
     deliverables: tuple[str, ...] = ()
     version: int = 1
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +209,17 @@ class LogEntry:
     worked_at: datetime
     logged_at: datetime
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """An assignment that is done, and the `minutes` that the student logged for it."""
+
+    assignment_id: str
+    title: str
+    minutes: int
+    course: str | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,13 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str, limit: int = 300) -> str:
-    """`text` cleaned, all white space folded to single blanks, at most `limit` characters."""
-    return cut_characters(" ".join(clean(text[: 20 * limit]).split()), limit, mark="…")
+    """`text` cleaned, all white space folded to single blanks, at most `limit` characters.
+
+    Text without anything to see in it (zero-width characters alone) is "".
+    """
+    line = " ".join(clean(text[: 20 * limit]).split())
+    seen = any(character.isprintable() and not character.isspace() for character in line)
+    return cut_characters(line, limit, mark="…") if seen else ""
 
 
 def cut_characters(text: str, limit: int, *, mark: str = CUT) -> str:

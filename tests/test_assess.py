@@ -1,4 +1,4 @@
-"""Estimates of work, from what an assignment says about itself."""
+"""Estimates of work, from what an assignment says about itself and what work like it took before."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gradent_cli.agents.study.assess import assess, risk
-from gradent_cli.records import Assignment
+from gradent_cli.agents.study.assess import History, assess, outdated, risk, with_risks
+from gradent_cli.records import Assessment, Assignment, Finished
 
 NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)
 ESSAY = Assignment(source="s", key="1", title="Essay 1", due_at=NOW + timedelta(days=11), course="WRIT 101")
@@ -146,6 +146,147 @@ def test_risk():
     assert risk(replace(ESSAY, due_at=None), 8, now=NOW, free_hours=None) == 5
 
 
+def done(*hours: float, title: str = "Problem Set", course: str | None = "MATH 201") -> list[Finished]:
+    """Finished work that took so many hours, the newest first."""
+    return [
+        Finished(assignment_id=f"{title}{course}{number}", title=title, course=course, minutes=round(60 * each))
+        for number, each in enumerate(hours)
+    ]
+
+
+PROBLEMS = replace(ESSAY, title="Problem Set 6", course="MATH 201")
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected", "confidence", "reason"),
+    [
+        ((5,), (3, 5, 8), 0.55, "Your last problem set in MATH 201 took 5 hours."),
+        ((4, 6), (3, 5, 7.5), 0.65, "Your last 2 problem sets in MATH 201 took 4 to 6 hours."),
+        ((6, 3, 4), (3, 4, 6), 0.75, "Your last 3 problem sets in MATH 201 took 3 to 6 hours."),
+        ((3, 3, 3, 3, 3), (3, 3, 3), 0.85, "Your last 5 problem sets in MATH 201 took 3 hours each."),
+        ((2,) * 8 + (20,) * 9, (2, 2, 2), 0.85, "Your last 8 problem sets in MATH 201 took 2 hours each."),
+        ((0.1, 100, 5), (3, 5, 8), 0.55, "Your last problem set in MATH 201 took 5 hours."),
+        ((1,), (0.5, 1, 1.5), 0.55, "Your last problem set in MATH 201 took 1 hour."),
+    ],
+)
+def test_what_the_same_took_in_the_course(hours, expected, confidence, reason):
+    """The median of the last eight that were done; the spread by how many there are; nonsense does not count."""
+    found = assess(PROBLEMS, now=NOW, history=History(done(*hours)))
+    assert (found.effort_low_hours, found.effort_likely_hours, found.effort_high_hours) == expected
+    assert (found.confidence, found.reason, found.basis) == (confidence, reason, "course")
+
+
+def test_which_past_counts():
+    """Own word, then the course, then what the text asks for, then other courses, then the kind alone."""
+    history = History(
+        [
+            *done(3, 3, course="math  201"),
+            *done(9, title="Essay 2", course="WRIT 101"),
+            *done(2, 4, title="Lab", course="PHYS"),
+            *done(5, 5, title="Week 1", course="ART"),
+        ]
+    )
+
+    def basis(title, course="X", **changes):
+        found = assess(replace(ESSAY, title=title, course=course, **changes), now=NOW, history=history)
+        return found.basis, found.reason
+
+    assert basis("Problem Set 6", "MATH 201", effort_hours=2)[0] == "own"
+    assert basis("Problem Set 6", "MATH 201", description="9 problems")[0] == "course"
+    assert basis("Problem Set 6", description="9 problems")[0] == "text"
+    assert basis("Problem Set 6") == ("courses", "Your last 2 problem sets in other courses took 3 hours each.")
+    assert basis("Lab 3", course=None) == ("courses", "Your last 2 labs took 2 to 4 hours.")
+    assert basis("Essay")[0] == "kind"  # one from elsewhere says too little
+    assert basis("Quiz", "MATH 201")[0] == "kind"  # another kind says nothing
+    assert basis("Week 2", "ART") == ("course", "Your last 2 assignments like it in ART took 5 hours each.")
+    assert basis("Week 2", "BIO")[0] == "kind"
+    sure = [
+        assess(replace(PROBLEMS, course=course), now=NOW, history=history).confidence for course in ("MATH 201", "X")
+    ]
+    assert sure == [0.65, 0.5]
+
+
+def test_when_it_is_assessed_again():
+    """When it changes, when the past begins or ceases to speak, or moves by a quarter; never for each entry."""
+
+    def stale(before, after, assignment=PROBLEMS):
+        return outdated(assess(assignment, now=NOW, history=History(before)), assignment, History(after))
+
+    assert not stale([], [])
+    assert stale([], done(4))
+    assert not stale([], done(4, title="Essay"))
+    assert not stale(done(4), done(4, 4.5))
+    assert not stale(done(4, 4), done(4, 4, 1.5, 9))
+    assert stale(done(4), done(6, 4))
+    assert stale(done(4, 4), done(2, 3, 4, 3))
+    assert stale(done(4), [])
+    assert stale(done(4, 4, course="X"), [*done(4), *done(4, 4, course="X")])
+    assert not stale(done(4, 4, course="X"), done(4, 4, 4, course="X"))
+    assert not stale([], done(9), replace(PROBLEMS, effort_hours=2))
+    assert not stale(done(9), [], replace(PROBLEMS, effort_hours=2))
+    assert not stale([], done(9, 9, course="X"), replace(PROBLEMS, description="9 problems"))
+    first = assess(PROBLEMS, now=NOW)
+    assert outdated(first, replace(PROBLEMS, points=300), History())
+    assert not outdated(replace(first, basis=""), PROBLEMS, History())  # made before there was a basis
+
+
+def risks(*work: tuple[Assignment, Assessment], worked=None, free=lambda until: (until - NOW) / timedelta(hours=6)):
+    return {each.key: assessment.risk for each, assessment in with_risks(work, worked=worked or {}, free=free, now=NOW)}
+
+
+def with_hours(key: str, hours: float, days: float | None) -> tuple[Assignment, Assessment]:
+    due = None if days is None else NOW + timedelta(days=days)
+    assignment = replace(ESSAY, key=key, effort_hours=hours, due_at=due)
+    return assignment, assess(assignment, now=NOW)
+
+
+def test_a_crowded_week():
+    """Two equal essays due together are each at more risk than one alone; the later of two is, the earlier is not."""
+    one, two, later = with_hours("1", 8, 5), with_hours("2", 8, 5), with_hours("3", 8, 6)
+    alone, alone_later = risks(one)["1"], risks(later)["3"]
+    together = risks(one, two)
+    assert together["1"] == together["2"] > alone
+    assert risks(later, one) == {"3": risks(one, later)["3"], "1": alone}
+    assert risks(later, one)["3"] > alone_later
+
+
+def test_work_that_is_logged_lowers_the_risk():
+    """Its own, and that of what is due after it."""
+    one, later = with_hours("1", 8, 5), with_hours("3", 8, 6)
+    before = risks(one, later)
+    after = risks(one, later, worked={one[0].id: 240})
+    assert after["1"] < before["1"]
+    assert after["3"] < before["3"]
+    assert risks(one, worked={one[0].id: 480}) == {"1": 0}
+
+
+def test_more_work_than_time():
+    """Where other work needs all the time there is, the pressure is full; overdue and undated work takes none."""
+    full = risks(with_hours("1", 30, 5), with_hours("2", 1, 5))
+    assert full["2"] == risks(with_hours("2", 30, 5))["2"]
+    alone = risks(with_hours("1", 8, 5))["1"]
+    crowd = risks(with_hours("0", 50, -1), with_hours("1", 8, 5), with_hours("2", 50, None))
+    assert crowd == {"0": 100, "1": alone, "2": 5}
+
+
+def test_ten_thousand_risks_ask_for_the_free_time_once_for_each_due_date():
+    """The running sum is one pass: the free time is looked up once a due date, whatever falls on it."""
+    work = [with_hours(str(number), 1, 1 + number % 50) for number in range(10_000)]
+    asked = []
+
+    def free(until):
+        asked.append(until)
+        return 100.0
+
+    assert set(risks(*work, free=free).values()) <= set(range(101))
+    assert len(asked) == 50
+
+
+def judged(assignment: Assignment) -> Assessment:
+    ((_, found),) = with_risks([(assignment, assess(assignment, now=NOW))], worked={}, free=lambda _: 5.0, now=NOW)
+    return found
+
+
 numbers = st.none() | st.floats(-10, 500) | st.floats()
 
 
@@ -164,7 +305,7 @@ def test_any_assignment(title, description, points, weight, effort, due):
         weight=weight,
         effort_hours=effort,
     )
-    found = assess(assignment, now=NOW, free_hours=None if due is None else 5)
+    found = judged(assignment)
     assert 0 <= found.effort_low_hours <= found.effort_likely_hours <= found.effort_high_hours
     assert found.effort_likely_hours > 0
     assert 1 <= found.difficulty <= 5
@@ -173,4 +314,4 @@ def test_any_assignment(title, description, points, weight, effort, due):
     assert found.reason.endswith(".")
     assert "nan" not in found.reason
     assert "inf" not in found.reason
-    assert assess(assignment, now=NOW, free_hours=None if due is None else 5) == found
+    assert judged(assignment) == found

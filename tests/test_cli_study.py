@@ -56,3 +56,56 @@ def test_an_entry_that_was_deleted_is_shown_no_more(gradent, config, home):
     titles, agenda = shown(gradent)
     assert titles == ["Quiz 3"]
     assert "Essay 1" not in agenda
+
+
+REPORT = """[[assignment]]
+title = "Lab report 3"
+course = "PHYS 101"
+due = 2099-12-01
+points = 50
+notes = "Before you start, read chapter 4.\\nSubmit a PDF report and the raw data by Friday."
+"""
+
+
+def test_one_assignment_in_full(gradent, config, home):
+    """By its id or the beginning of it: what its source says, what is thought of it, and every assessment."""
+    config("list", "more")
+    (home / "list.toml").write_text(REPORT)
+    gradent("run")
+    (home / "list.toml").write_text(REPORT.replace("points = 50", "points = 200"))
+    gradent("run")
+    report = next(each for each in json.loads(gradent("assignments", "--json").out) if each["course"])
+    assert report["prerequisites"] == ["read chapter 4"]
+    assert report["deliverables"] == ["a PDF report", "the raw data"]
+    assert report["effort_low_hours"] < report["effort_hours"] < report["effort_high_hours"]
+    assert (report["confidence"], report["milestones"]) == (0.5, [])
+    full = json.loads(gradent("assignments", report["id"], "--json").out)
+    assert report.items() <= full.items()
+    assert (full["points"], full["weight"]) == (200, None)
+    assert [each["version"] for each in full["assessments"]] == [1, 2]
+    page = gradent("assignments", report["id"][:6]).out
+    for text in ("Lab report 3", "PHYS 101", "read chapter 4", "the raw data", "50% sure", "by Friday", "VERSION"):
+        assert text in page
+    assert all(len(line) <= 80 for line in page.splitlines())
+
+
+@pytest.mark.parametrize("wanted", ["", "zz", "Quiz"])
+def test_an_assignment_that_nobody_knows(gradent, config, wanted):
+    """One sentence and where to look; the same for a beginning that fits several."""
+    config("list", "more")
+    gradent("run")
+    said = gradent("assignments", wanted)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"gradent: there is no single assignment '{wanted}'\n  hint: gradent assignments\n"
+
+
+def test_milestones_of_one_assignment(gradent, config, home):
+    """The steps of bigger work, each with the day by which it should be done."""
+    config("list")
+    (home / "list.toml").write_text(ESSAY.replace("effort_hours = 2", "effort_hours = 8"))
+    gradent("run")
+    (report,) = json.loads(gradent("assignments", "--json").out)
+    assert [step["label"] for step in report["milestones"]] == ["Outline and sources", "First draft", "Revision"]
+    page = gradent("assignments", report["id"]).out
+    assert "2h    Tue 1 Dec 23:59" in page
+    assert "Revision" in page

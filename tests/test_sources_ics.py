@@ -86,7 +86,7 @@ def test_canvas_assignment(only):
     assert found.url == (
         "https://canvas.example.edu/calendar?include_contexts=course_39039&month=10&year=2026#assignment_111"
     )
-    assert found.description == f"{feeds.LONG_DESCRIPTION.strip()}\nSources & notes\nPoints: 12.5"
+    assert found.description == f"{feeds.LONG_DESCRIPTION.strip()}\n- Sources & notes\nPoints: 12.5"
 
 
 def test_canvas_doubled_value_parameter(only):
@@ -482,7 +482,7 @@ def test_html_description(only):
             )
         )
     )
-    assert found.description == "One\xa0two\na < b\n<p"
+    assert found.description == "One\xa0two\n- a < b\n<p"
 
 
 def test_angle_brackets_are_not_html(only):

@@ -626,3 +626,30 @@ def test_a_session_that_was_moved_after_the_question_is_another(store):
     store._connection.execute("UPDATE sessions SET starts_at = ?, ends_at = ?", later)
     assert store.ask({ESSAY.id}, now=NOW + 6 * HOUR) == ()
     assert len(store.ask({ESSAY.id}, now=NOW + 7 * HOUR)) == 1
+
+
+def test_finished_work(store):
+    """What is done and has logged minutes, the latest first, also when its list has it no more; nothing else."""
+    done = [
+        replace(ESSAY, key=str(number), title=title, done=True, description="1500 words")
+        for number, title in enumerate(("Essay 1", "Essay 2", "Not logged", "Said that they did none"))
+    ]
+    look(store, *done, QUIZ, replace(QUIZ, key="own word", course="MATH"))
+    assert store.finished() == ()
+    log(store, 60, NOW, done[0])
+    log(store, 30, NOW + HOUR, done[0])
+    log(store, 120, NOW, done[1])
+    log(store, 0, NOW, done[3])
+    log(store, 45, NOW, QUIZ)
+    log(store, 20, NOW - HOUR, replace(QUIZ, key="own word"))
+    store._connection.execute(
+        "INSERT INTO edits (assignment_id, document, edited_at) VALUES (?, ?, ?)",
+        (replace(QUIZ, key="own word").id, '{"done": true, "title": "Problem Set 2", "course": "MATH 1"}', ""),
+    )
+    store.sync({"canvas": []}, now=NOW, complete={"canvas"})
+    assert [(each.title, each.course, each.minutes) for each in store.finished()] == [
+        ("Essay 1", "WRIT 101", 90),
+        ("Essay 2", "WRIT 101", 120),
+        ("Problem Set 2", "MATH 1", 20),
+    ]
+    assert store.finished()[0].description == "1500 words"

@@ -707,3 +707,78 @@ def test_many_details_are_cut(desk):
     desk.run()
     assert len(desk.calls["check"].details) == 12
     assert desk.calls["check"].details[-1] == "and 29 more"
+
+
+def problem_sets(*done: int, more: str = "") -> str:
+    """Problem sets 1 to 4, those with these numbers done."""
+    return "".join(
+        f"""
+[[assignment]]
+id = "ps{number}"
+title = "Problem Set {number}"
+course = "MATH 201"
+due = 2026-12-{number:02}T12:00:00+01:00
+done = {str(number in done).lower()}
+{more}"""
+        for number in range(1, 5)
+    )
+
+
+def test_finished_work_teaches_the_next_estimate(desk):
+    """Logged hours of what is done become the estimate of what is open, once; a few minutes more change nothing."""
+
+    def log(number: int, minutes: int) -> None:
+        id = next(each.id for each in desk.store.assignments() if each.key == f"ps{number}")
+        desk.store._connection.execute(
+            "INSERT INTO work_log (assignment_id, minutes, worked_at, logged_at) VALUES (?, ?, ?, ?)",
+            (id, minutes, f"2026-11-0{number} 10:00:00+00:00", "2026-11-09 10:00:00+00:00"),
+        )
+
+    desk.write("list.toml", problem_sets())
+    desk.run()
+    log(1, 360)
+    assert desk.run().changed is False  # logged, but not done: nothing is finished yet
+    desk.write("list.toml", problem_sets(1))
+    desk.run()
+    assert desk.calls["assess"].result == "Assessed 3 assignments"
+    assert desk.calls["assess"].details[0].startswith("Problem Set 2: 3.5-9.5 h, likely 6 ")
+    desk.write("list.toml", problem_sets(1, 2))
+    log(2, 330)
+    desk.run()
+    assert desk.calls["assess"].result == "Nothing new to assess"
+    open_one = desk.store.assignments()[-1]
+    assert [each.reason for each in desk.store.assessments(open_one.id)] == [
+        "Looks like a problem set, which usually takes 2 to 7 hours.",
+        "Your last problem set in MATH 201 took 6 hours.",
+    ]
+    desk.write("list.toml", problem_sets(1, 2, more='notes = "Read chapter 4 first. Hand in a plot."'))
+    desk.run()
+    newest = desk.store.assessments(open_one.id)[-1]
+    assert (newest.version, newest.basis, newest.prerequisites, newest.deliverables) == (
+        3,
+        "course",
+        ("Read chapter 4",),
+        ("a plot",),
+    )
+
+
+def test_risk_sees_all_other_work(desk):
+    """A second essay in the same week raises the risk of the first, and nobody is told of it as a new assessment."""
+    desk.write("list.toml", ESSAY)
+    desk.run()
+    (essay,) = desk.store.assignments()
+    alone = desk.store.assessments(essay.id)[-1]
+    desk.write("list.toml", ESSAY + ESSAY.replace('"essay"', '"other"').replace("Essay 1", "Essay 2"))
+    desk.run()
+    assert desk.calls["assess"].result == "Assessed 1 assignment"
+    (crowded,) = desk.store.assessments(essay.id)
+    assert crowded.risk > alone.risk
+
+
+def test_time_beyond_the_horizon_counts_as_free(desk):
+    """Work due after the planned weeks is no riskier than the same work within them."""
+    far = ESSAY.replace("2026-12-04", "2027-09-04").replace("id =", "effort_hours = 200\nid =")
+    desk.write("list.toml", far)
+    desk.run()
+    (essay,) = desk.store.assignments()
+    assert desk.store.assessments(essay.id)[-1].risk < 25

@@ -158,3 +158,10 @@ def test_no_secrets_means_no_change() -> None:
     assert Redactor([])("as it is") == "as it is"
     assert Redactor([""])("as it is") == "as it is"
     assert Redactor(["http://[broken"])("at http://[broken here") == "at *** here"
+
+
+@pytest.mark.parametrize("text", ["\u200b\u2060\ufeff", " \xad ", "\u200d"])
+def test_a_line_without_anything_to_see_is_empty(text):
+    """Zero-width characters alone are no title; in a word or an emoji they stay."""
+    assert one_line(text) == ""
+    assert one_line(f"a{text.strip()}b") == f"a{text.strip()}b"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gradent_cli.errors import UsageError
 from gradent_cli.text import count
 
 if TYPE_CHECKING:
@@ -43,9 +44,12 @@ def plan(
 
 def assignments(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print them as one JSON document.")] = False,
+    assignment: Annotated[
+        str | None, typer.Argument(metavar="ASSIGNMENT", help="Show this one in full: its id, or the beginning of it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Show the assignments that the study agent knows."""
+    """Show the assignments that the study agent knows, or one of them in full."""
     from gradent_cli.agents.study.schedule import remaining_hours
     from gradent_cli.cli import render
 
@@ -53,7 +57,17 @@ def assignments(
     now = datetime.now(UTC)
     worked = store.worked(now)
     rows = [(known, remaining_hours(known.assessment, worked)) for known in store.known(_source_names(config))]
-    if as_json:
+    if assignment is not None:
+        found = [row for row in rows if row[0].assignment.id.startswith(assignment.lower())] if assignment else []
+        if len(found) != 1:
+            raise UsageError(f"there is no single assignment '{assignment}'", hint="gradent assignments")
+        ((known, hours),) = found
+        assessments = store.assessments(known.assignment.id)
+        if as_json:
+            render.document(render.assignment_in_full(known, assessments, remaining_hours=hours, now=now))
+        else:
+            typer.echo(render.assignment_page(known, assessments, remaining_hours=hours, zone=zone, now=now))
+    elif as_json:
         render.document([render.assignment_document(known, remaining_hours=hours, now=now) for known, hours in rows])
     elif rows:
         typer.echo(render.assignments_table(rows, zone, now))

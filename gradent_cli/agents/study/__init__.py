@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from gradent_cli.agents import RunContext
 from gradent_cli.agents.study import plan_ics, words
-from gradent_cli.agents.study.assess import assess, risk
+from gradent_cli.agents.study.assess import History, assess, outdated, with_risks
 from gradent_cli.agents.study.free import Budget, Day, days, quarter_down
 from gradent_cli.agents.study.progress import handle
-from gradent_cli.agents.study.schedule import Rules, planned_minutes, remaining_hours, schedule
+from gradent_cli.agents.study.schedule import Rules, planned_minutes, schedule
 from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes, PlanChanges, Store
 from gradent_cli.agents.study.suggest import suggest
 from gradent_cli.durations import spell
@@ -226,29 +226,35 @@ class StudyAgent:
         """Everything that is still work with its assessment, and how many of those are new."""
         now = context.started_at
         with context.shield(), self._store.together(), context.tools.call("assess", "Assess assignments") as call:
-            budget = Budget(free, self._rules.per_day)
-            work: list[tuple[Assignment, Assessment]] = []
-            new: list[tuple[Assignment, Assessment]] = []
-            refreshed: list[Assessment] = []
+            history = History(self._store.finished())
+            judged: list[tuple[Assignment, Assessment]] = []
+            new: set[str] = set()
             for assignment in seen.open:
-                hours = budget.before(quarter_down(assignment.due_at)) / 60 if assignment.due_at else None
-                old = seen.assessments.get(assignment.id)
-                if old is None or old.fingerprint != assignment.fingerprint:
-                    assessment = assess(assignment, now=now, free_hours=hours, previous=old)
-                    new.append((assignment, assessment))
-                else:
-                    left = remaining_hours(old, worked) or 0.0
-                    assessment = replace(old, risk=risk(assignment, left, now=now, free_hours=hours))
-                    if assessment != old:
-                        refreshed.append(assessment)
-                work.append((assignment, assessment))
-            self._store.save_assessments([*(assessment for _, assessment in new), *refreshed])
+                assessment = seen.assessments.get(assignment.id)
+                if assessment is None or outdated(assessment, assignment, history):
+                    assessment = assess(assignment, now=now, history=history, previous=assessment)
+                    new.add(assignment.id)
+                judged.append((assignment, assessment))
+            work = with_risks(judged, worked=worked, free=self._free_hours(free, now), now=now)
+            changed = (each for _, each in work if each != seen.assessments.get(each.assignment_id))
+            self._store.save_assessments(changed)
             call.done(
                 f"Assessed {count(len(new), 'assignment')}" if new else "Nothing new to assess",
-                details=_first(_estimate(*each) for each in new),
+                details=_first(_estimate(*each) for each in work if each[0].id in new),
                 changed=bool(new),
             )
         return work, len(new)
+
+    def _free_hours(self, free: Sequence[Day], now: datetime) -> Callable[[datetime], float]:
+        """Hours to study from now until a moment; beyond the horizon, time is taken to be as free as before it."""
+        budget = Budget(free, self._rules.per_day)
+        horizon = timedelta(days=self._rules.horizon_days)
+
+        def hours(until: datetime) -> float:
+            beyond = max(0.0, (until - now) / horizon - 1)
+            return budget.before(quarter_down(until)) / 60 * (1 + beyond)
+
+        return hours
 
     def _suggest(
         self,

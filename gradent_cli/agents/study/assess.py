@@ -1,30 +1,43 @@
 """How much work an assignment is, without asking anybody: pure, from its own words and numbers.
 
-The hours come, in this order, from the student's own estimate, from what the description asks for (words, pages,
-problems), or from the kind of assignment and what it counts. The table of kinds is a proposal; the rates follow the
-orders of magnitude of Rice University's workload estimator (https://cte.rice.edu/blog/2016/workload): a page of
-writing is 250 words and takes about an hour with drafts, and about twenty pages of a textbook are read in an hour.
+The hours come from the first of these that has something to say, which is also the `basis` of the assessment:
 
-Effort, difficulty and confidence depend on the assignment alone. Risk also depends on the time that is left, so it is
-worked out again on every run (`risk`), and a risk that changed is no new assessment.
+- `own`: the student's own estimate;
+- `course`: what the same kind of work in the same course took them, by the minutes they logged for what is done;
+- `text`: what the description asks for in words, pages or problems;
+- `courses`: what the same kind took in other courses, from two pieces of work on;
+- `kind`: the kind of assignment and what it counts.
+
+The table of kinds is a proposal; the rates follow the orders of magnitude of Rice University's workload estimator
+(https://cte.rice.edu/blog/2016/workload): a page of writing is 250 words and takes about an hour with drafts, and
+about twenty pages of a textbook are read in an hour.
+
+Effort, difficulty and confidence depend on the assignment and the student's past. Risk also depends on the time that
+is left and on all other work, so it is worked out again on every run (`with_risks`), and a risk that changed is no
+new assessment.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from statistics import median
 
-from gradent_cli.agents.study import words
-from gradent_cli.records import Assessment, Assignment, Milestone
+from gradent_cli.agents.study import demands, words
+from gradent_cli.agents.study.schedule import remaining_hours
+from gradent_cli.records import Assessment, Assignment, Finished, Milestone
+from gradent_cli.text import one_line
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What is usual for one kind of assignment: hours, difficulty 1-5, percent of the grade, and its steps.
 
-    `steps` are (label, share of the work) for milestones.
+    `name` is one of the kind, `many` are several; `steps` are (label, share of the work) for milestones.
     """
 
     name: str
+    many: str
     low: float
     likely: float
     high: float
@@ -34,16 +47,20 @@ class Kind:
 
 
 _WRITING = (("Outline and sources", 0.25), ("First draft", 0.5), ("Revision", 0.25))
-_QUIZ = Kind("a quiz", 1, 2, 3, 2, 3)
-_PROBLEMS = Kind("a problem set", 2, 4, 7, 3, 4)
-_LAB = Kind("a lab", 2, 4, 6, 3, 5)
-_ESSAY = Kind("an essay", 4, 8, 14, 3, 12, _WRITING)
-_PROJECT = Kind("a project", 8, 16, 30, 4, 20, (("Plan", 0.15), ("Main part", 0.6), ("Finish and check", 0.25)))
-_EXAM = Kind("an exam", 6, 10, 18, 4, 25, (("Notes reviewed", 0.4), ("Practice", 0.4), ("Last review", 0.2)))
-_READING = Kind("a reading", 1, 2, 3, 1, 2)
-_TALK = Kind("a presentation", 3, 6, 10, 3, 10, (("Content", 0.4), ("Slides", 0.35), ("Rehearsal", 0.25)))
-_DISCUSSION = Kind("a discussion", 0.5, 1, 2, 1, 2)
-_OTHER = Kind("an assignment of unknown kind", 2, 4, 8, 2, 8)
+_QUIZ = Kind("a quiz", "quizzes", 1, 2, 3, 2, 3)
+_PROBLEMS = Kind("a problem set", "problem sets", 2, 4, 7, 3, 4)
+_LAB = Kind("a lab", "labs", 2, 4, 6, 3, 5)
+_ESSAY = Kind("an essay", "essays", 4, 8, 14, 3, 12, _WRITING)
+_PROJECT = Kind(
+    "a project", "projects", 8, 16, 30, 4, 20, (("Plan", 0.15), ("Main part", 0.6), ("Finish and check", 0.25))
+)
+_EXAM = Kind("an exam", "exams", 6, 10, 18, 4, 25, (("Notes reviewed", 0.4), ("Practice", 0.4), ("Last review", 0.2)))
+_READING = Kind("a reading", "readings", 1, 2, 3, 1, 2)
+_TALK = Kind(
+    "a presentation", "presentations", 3, 6, 10, 3, 10, (("Content", 0.4), ("Slides", 0.35), ("Rehearsal", 0.25))
+)
+_DISCUSSION = Kind("a discussion", "discussions", 0.5, 1, 2, 1, 2)
+_OTHER = Kind("an assignment of unknown kind", "assignments like it", 2, 4, 8, 2, 8)
 
 _KINDS = (
     (_LAB, r"labs?(?: reports?)?|laboratory(?: reports?)?|practical"),
@@ -71,34 +88,144 @@ _LEAST, _MOST = 0.5, 60.0
 _CREDIBLE = 1000.0
 """More hours than this are a slip of the pen, infinity among them."""
 _MILESTONES_FROM = 6.0
+_PAST = ("course", "courses")
+"""The bases that are finished work."""
+
+
+_RECENT = 8
+"""Finished pieces of work that count, the last ones: students and courses change."""
+_LEAST_LOGGED, _MOST_LOGGED = 15, 60 * 60
+"""Minutes. Less is a log that was given up, more is a slip of the pen."""
+_NEWS = 0.25
+"""A change of what past work took that is worth a new assessment."""
+
+
+class History:
+    """What the student's finished work says of work to come.
+
+    Args:
+        finished: what was worked on last first.
+    """
+
+    def __init__(self, finished: Iterable[Finished] = ()) -> None:
+        self._in_course: dict[tuple[str, str], list[float]] = {}
+        self._anywhere: dict[str, list[float]] = {}
+        for each in finished:
+            if not _LEAST_LOGGED <= each.minutes <= _MOST_LOGGED:
+                continue
+            kind, _ = _kind(each.title, each.description)
+            if each.course:
+                self._in_course.setdefault((_same(each.course), kind.name), []).append(each.minutes / 60)
+            if kind is not _OTHER:  # two things whose kinds are unknown have nothing in common but the course
+                self._anywhere.setdefault(kind.name, []).append(each.minutes / 60)
+
+    def __bool__(self) -> bool:
+        return bool(self._in_course or self._anywhere)
+
+    def in_course(self, kind: Kind, course: str | None) -> list[float]:
+        """Hours that the last of this kind took in this course, the newest first."""
+        return self._in_course.get((_same(course), kind.name), [])[:_RECENT] if course else []
+
+    def anywhere(self, kind: Kind) -> list[float]:
+        """Hours that the last of this kind took, the newest first; none where a single one is all there is."""
+        hours = self._anywhere.get(kind.name, [])[:_RECENT]
+        return hours if len(hours) > 1 else []
+
+
+def _same(course: str) -> str:
+    return " ".join(course.casefold().split())
 
 
 def assess(
-    assignment: Assignment, *, now: datetime, free_hours: float | None = None, previous: Assessment | None = None
+    assignment: Assignment, *, now: datetime, history: History | None = None, previous: Assessment | None = None
 ) -> Assessment:
-    """What the assignment is thought to take.
+    """What the assignment is thought to take. The risk is that of its weight alone until `with_risks` knows better.
 
     Args:
-        free_hours: time to study before the due date; None when there is no due date.
+        history: what the student has finished; None is nothing.
         previous: the assessment of an earlier state of the same assignment; the new one is the next version.
     """
-    kind, confidence = _kind(assignment)
-    hours, confidence, reason = _effort(assignment, kind, confidence)
+    kind, sure = _kind(assignment.title, assignment.description)
+    effort = _effort(assignment, kind, sure, history or History())
     difficulty = kind.difficulty + (1 if (_weight(assignment) or 0) >= 1.5 * kind.weight else 0)
     return Assessment(
         assignment_id=assignment.id,
-        effort_low_hours=hours[0],
-        effort_likely_hours=hours[1],
-        effort_high_hours=hours[2],
+        effort_low_hours=effort.low,
+        effort_likely_hours=effort.likely,
+        effort_high_hours=effort.high,
         difficulty=min(5, difficulty),
-        risk=risk(assignment, hours[1], now=now, free_hours=free_hours),
-        confidence=confidence,
-        reason=reason,
+        risk=risk(assignment, effort.likely, now=now, free_hours=None),
+        confidence=effort.confidence,
+        reason=effort.reason,
         fingerprint=assignment.fingerprint,
         assessed_at=now,
-        milestones=_milestones(assignment, kind, hours[1], now),
+        milestones=_milestones(assignment, kind, effort.likely, now),
+        prerequisites=demands.prerequisites(assignment.description),
+        deliverables=demands.deliverables(assignment.description),
         version=previous.version + 1 if previous else 1,
+        basis=effort.basis,
     )
+
+
+def outdated(assessment: Assessment, assignment: Assignment, history: History) -> bool:
+    """Whether the assignment has to be assessed again: it changed, or what finished work says of it did.
+
+    Not each log entry is news: only when past work begins or ceases to be what the estimate comes from, or when its
+    median has moved by a quarter. The student's own estimate stands whatever the past says.
+    """
+    if assessment.fingerprint != assignment.fingerprint:
+        return True
+    before = assessment.basis in _PAST
+    if _own(assignment) or not (before or history):
+        return False
+    kind, sure = _kind(assignment.title, assignment.description)
+    fresh = _effort(assignment, kind, sure, history)
+    if fresh.basis not in _PAST and not before:
+        return False
+    change = abs(fresh.likely - assessment.effort_likely_hours)
+    return fresh.basis != assessment.basis or change >= _NEWS * assessment.effort_likely_hours
+
+
+def with_risks(
+    work: Sequence[tuple[Assignment, Assessment]],
+    *,
+    worked: Mapping[str, int],
+    free: Callable[[datetime], float],
+    now: datetime,
+) -> list[tuple[Assignment, Assessment]]:
+    """The same work with the risk that each piece has beside all the others.
+
+    The free time that is really left for a piece is what is free before its due date, less what the rest of the work
+    due before it or at the same moment still needs. Its own sessions take nothing away: they are meant for it.
+    Overdue work takes nothing away either, since the plan lets it give way to what can still be in time.
+
+    Args:
+        worked: minutes that need no place any more, by assignment id.
+        free: hours that can be studied from now until a moment.
+    """
+    needs = [remaining_hours(assessment, worked) or 0.0 for _, assessment in work]
+    dated = sorted(
+        (assignment.due_at, number)
+        for number, (assignment, _) in enumerate(work)
+        if assignment.due_at is not None and assignment.due_at > now
+    )
+    left: dict[int, float] = {}
+    due_so_far, first = 0.0, 0
+    for place, (due_at, _) in enumerate(dated):
+        if place + 1 < len(dated) and dated[place + 1][0] == due_at:
+            continue
+        together = [number for _, number in dated[first : place + 1]]
+        due_so_far += sum(needs[number] for number in together)
+        first = place + 1
+        before = free(due_at)
+        left |= {number: before - (due_so_far - needs[number]) for number in together}
+    return [
+        (
+            assignment,
+            replace(assessment, risk=risk(assignment, needs[number], now=now, free_hours=left.get(number, 0.0))),
+        )
+        for number, (assignment, assessment) in enumerate(work)
+    ]
 
 
 def risk(assignment: Assignment, hours: float, *, now: datetime, free_hours: float | None) -> int:
@@ -109,7 +236,8 @@ def risk(assignment: Assignment, hours: float, *, now: datetime, free_hours: flo
 
     Args:
         hours: work that is still to do.
-        free_hours: time to study before the due date.
+        free_hours: time to study before the due date that other work leaves; below zero when that is more than there
+            is, None when nothing is known of it.
     """
     percent = _weight(assignment)
     weight = 0.25 if percent is None else min(1.0, percent / 40)
@@ -126,19 +254,19 @@ def risk(assignment: Assignment, hours: float, *, now: datetime, free_hours: flo
 
 def is_exam(assignment: Assignment) -> bool:
     """Whether it is something to learn for: an exam or a quiz."""
-    return _kind(assignment)[0] in (_EXAM, _QUIZ)
+    return _kind(assignment.title, assignment.description)[0] in (_EXAM, _QUIZ)
 
 
-def _kind(assignment: Assignment) -> tuple[Kind, float]:
+def _kind(title: str, description: str) -> tuple[Kind, float]:
     """The kind and how sure it is. In a title the last keyword of its first telling part names the thing.
 
     ("Reading quiz" is a quiz, "Final project" a project: in English the head of a compound comes last.)
     """
-    for part in _TAIL.split(assignment.title[:300]):
+    for part in _TAIL.split(title[:300]):
         found = list(_KEYWORD.finditer(part))
         if found:
             return _KINDS[_index(found[-1])][0], 0.5
-    found_below = _KEYWORD.search(assignment.description[:5000])
+    found_below = _KEYWORD.search(description[:5000])
     return (_KINDS[_index(found_below)][0], 0.35) if found_below else (_OTHER, 0.2)
 
 
@@ -146,21 +274,84 @@ def _index(keyword: re.Match[str]) -> int:
     return int((keyword.lastgroup or "k0")[1:])
 
 
-def _effort(assignment: Assignment, kind: Kind, confidence: float) -> tuple[tuple[float, float, float], float, str]:
-    """Hours (low, likely, high), confidence, and the reason."""
-    own = assignment.effort_hours or 0.0
-    if 0 < own <= _CREDIBLE:
-        estimate = min(own, _half(0.75 * own)), own, max(own, _half(1.5 * own))
-        return estimate, 0.9, f"Your own estimate is {words.hours(own)}."
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Effort:
+    """Hours (low <= likely <= high), how sure they are, and where they come from."""
+
+    low: float
+    likely: float
+    high: float
+    confidence: float
+    reason: str
+    basis: str
+
+
+def _effort(assignment: Assignment, kind: Kind, sure: float, history: History) -> _Effort:
+    """The first estimate that there is; `sure` says how certain the kind is."""
+    own = _own(assignment)
+    if own:
+        return _Effort(
+            low=min(own, _half(0.75 * own)),
+            likely=own,
+            high=max(own, _half(1.5 * own)),
+            confidence=0.9,
+            reason=f"Your own estimate is {words.hours(own)}.",
+            basis="own",
+        )
+    if past := history.in_course(kind, assignment.course):
+        return _from_past(past, kind, f" in {one_line(assignment.course or '', 40)}", sure=0.55, basis="course")
     asked = _asked_for(assignment, kind)
     if asked is not None:
         hours, what = asked
-        reason = f"Looks like {kind.name} and asks for {what}, about {words.hours(_half(hours))}."
-        return _rounded(0.6 * hours, hours, 1.6 * hours), min(0.6, confidence + 0.15), reason
+        low, likely, high = _rounded(0.6 * hours, hours, 1.6 * hours)
+        reason = f"Looks like {kind.name} and asks for {what}, about {words.hours(likely)}."
+        sure = min(0.6, sure + 0.15)
+        return _Effort(low=low, likely=likely, high=high, confidence=sure, reason=reason, basis="text")
+    if past := history.anywhere(kind):
+        where = " in other courses" if assignment.course else ""
+        return _from_past(past, kind, where, sure=0.4, basis="courses")
     factor, why = _factor(assignment, kind)
+    low, likely, high = _rounded(kind.low * factor, kind.likely * factor, kind.high * factor)
     usual = f"which usually takes {words.number(kind.low)} to {words.number(kind.high)} hours"
     reason = f"Looks like {kind.name}, {usual}{why}."
-    return _rounded(kind.low * factor, kind.likely * factor, kind.high * factor), confidence, reason
+    return _Effort(low=low, likely=likely, high=high, confidence=sure, reason=reason, basis="kind")
+
+
+def _own(assignment: Assignment) -> float:
+    """The student's own estimate; 0 where there is none that can be meant."""
+    own = assignment.effort_hours or 0.0
+    return own if 0 < own <= _CREDIBLE else 0.0
+
+
+def _from_past(hours: Sequence[float], kind: Kind, where: str, *, sure: float, basis: str) -> _Effort:
+    """What it took the last times: likely is the median.
+
+    From three on, low and high are the least and the most that it took. Two say little of the spread and one says
+    nothing, so then they are a quarter below and above, or as far away as for a guess. Each one more makes it more
+    certain by a tenth, up to four.
+
+    Args:
+        hours: not empty.
+        sure: the confidence that a single one gives.
+    """
+    least, most = min(hours), max(hours)
+    low, high = {1: (0.6 * least, 1.6 * most), 2: (0.75 * least, 1.25 * most)}.get(len(hours), (least, most))
+    last = kind.name.partition(" ")[2] if len(hours) == 1 else f"{len(hours)} {kind.many}"
+    if len(hours) == 1 and kind is _OTHER:
+        last = "assignment like it"
+    took = words.hours(_quarter(most))
+    if _quarter(least) < _quarter(most):
+        took = f"{words.number(_quarter(least))} to {took}"
+    elif len(hours) > 1:
+        took += " each"
+    return _Effort(
+        low=_quarter(low),
+        likely=_quarter(median(hours)),
+        high=_quarter(high),
+        confidence=round(sure + 0.1 * (min(len(hours), 4) - 1), 2),
+        reason=f"Your last {last}{where} took {took}.",
+        basis=basis,
+    )
 
 
 def _asked_for(assignment: Assignment, kind: Kind) -> tuple[float, str] | None:
@@ -220,6 +411,11 @@ def _weight(assignment: Assignment) -> float | None:
 def _half(hours: float) -> float:
     """Rounded to half hours; an estimate is no better than that."""
     return min(_MOST, max(_LEAST, round(2 * hours) / 2))
+
+
+def _quarter(hours: float) -> float:
+    """Rounded to quarter hours, for what was measured."""
+    return min(_MOST, max(_LEAST, round(4 * hours) / 4))
 
 
 def _rounded(low: float, likely: float, high: float) -> tuple[float, float, float]:

@@ -20,6 +20,7 @@ from gradent_cli.database import reading, to_moment, to_text, transaction
 from gradent_cli.records import (
     Assessment,
     Assignment,
+    Finished,
     Milestone,
     Plan,
     Session,
@@ -331,6 +332,35 @@ class Store:
             self._connection, "SELECT document FROM assessments WHERE assignment_id = ? ORDER BY version", assignment_id
         )
         return tuple(filter(None, (_assessment(row["document"]) for row in rows)))
+
+    def finished(self) -> tuple[Finished, ...]:
+        """Work that is done and has logged minutes, what was worked on last first; what is gone from its list too."""
+        rows = reading(
+            self._connection,
+            """
+            SELECT assignments.id, SUM(work_log.minutes) AS minutes, assignments.description,
+                   COALESCE(json_extract(edits.document, '$.title'), assignments.title) AS title,
+                   COALESCE(json_extract(edits.document, '$.course'), assignments.course) AS course
+            FROM work_log
+            JOIN assignments ON assignments.id = work_log.assignment_id
+            LEFT JOIN edits ON edits.assignment_id = assignments.id
+            WHERE COALESCE(json_extract(edits.document, '$.done'), assignments.done)
+            GROUP BY assignments.id
+            HAVING SUM(work_log.minutes) > 0
+            ORDER BY MAX(work_log.worked_at) DESC, assignments.id
+            """,
+            table="work_log",
+        )
+        return tuple(
+            Finished(
+                assignment_id=row["id"],
+                title=row["title"],
+                minutes=row["minutes"],
+                course=row["course"],
+                description=row["description"],
+            )
+            for row in rows
+        )
 
     # Suggestions
 

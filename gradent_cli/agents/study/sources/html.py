@@ -19,7 +19,10 @@ def is_html(text: str) -> bool:
 
 
 def plain(html: str) -> str:
-    """What a reader sees of `html`, one line for each paragraph. Takes one pass, whatever is left unclosed."""
+    """What a reader sees of `html`: a line for each paragraph, and behind "- " for each item of a list.
+
+    Takes one pass, whatever is left unclosed.
+    """
     said: list[str] = []
     hidden = ""
     for number, piece in enumerate(_TAG.split(html)):
@@ -35,5 +38,5 @@ def plain(html: str) -> str:
         elif name in _HIDDEN:
             hidden = "" if tag[1] else name
         elif name in _BLOCKS:
-            said.append("\n")
+            said.append("\n- " if name == "li" and not tag[1] else "\n")
     return _BLANK_LINES.sub("\n", unescape("".join(said))).strip()
