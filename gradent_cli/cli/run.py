@@ -207,23 +207,42 @@ def _identity(path: Path) -> object:
 def _study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinfo, *, dry_run: bool) -> "Agent":
     from gradent_cli.agents.study import StudyAgent
     from gradent_cli.agents.study.calendars import open_calendar
+    from gradent_cli.agents.study.publish import open_publisher
     from gradent_cli.agents.study.schedule import Rules
     from gradent_cli.agents.study.sources import open_source
     from gradent_cli.agents.study.store import Store
 
-    study = config.settings.study
+    study, store = config.settings.study, Store(connection)
     return StudyAgent(
         sources=[
             open_source(source.kind, name=source.name, url=_secret(source.url), path=source.path)
             for source in study.sources
         ],
         calendars=[
-            open_calendar(busy.kind, name=busy.name, url=_secret(busy.url), path=busy.path) for busy in study.busy
+            open_calendar(
+                busy.kind,
+                name=busy.name,
+                url=_secret(busy.url),
+                path=busy.path,
+                username=busy.username,
+                password=_secret(busy.password),
+                all_day=busy.all_day,
+            )
+            for busy in study.busy
         ],
-        store=Store(connection),
+        store=store,
         rules=Rules.from_settings(study),
         zone=zone,
         plan_path=None if dry_run else study.plan_ics or config.state_dir / "plan.ics",
+        publisher=open_publisher(
+            url=_secret(study.calendar.url),
+            username=study.calendar.username,
+            password=_secret(study.calendar.password),
+            connection=connection,
+            store=store,
+            zone=zone,
+            read_only=dry_run,
+        ),
     )
 
 

@@ -65,6 +65,7 @@ class Server:
                 self.wfile.write(answer.body)
 
             do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve
+            do_PROPFIND = do_REPORT = do_MKCALENDAR = _serve
 
         class Quiet(ThreadingHTTPServer):
             daemon_threads = True
