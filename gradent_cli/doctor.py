@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from gradent_cli.errors import ConfigError, CrontabError, GradentError, StateError
+from gradent_cli.errors import ConfigError, CrontabError, GradentError, SourceError, StateError
 from gradent_cli.frequency import local_zone
 from gradent_cli.schedulers import drift
 from gradent_cli.text import count
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from gradent_cli.config import Config
     from gradent_cli.history import History
 
@@ -454,10 +456,15 @@ def _network(config: "Config") -> list[Check]:
     reach: list[Callable[[], Check]] = []
     files = []
     for kind, place in places:
-        if place.url is not None:
+        if place.url is not None and place.kind == "caldav":
+            reach.append(_asking(f"{kind} {place.name}", place.url, place.username, place.password, own=False))
+        elif place.url is not None:
             reach.append(_reaching(f"{kind} {place.name}", place.url.get_secret_value()))
         elif place.path is not None:
             files.append(_file(f"{kind} {place.name}", place.path))
+    ours = study.calendar
+    if ours.url is not None:
+        reach.append(_asking("study calendar", ours.url, ours.username, ours.password, own=True))
     return [*_channels(config), *_at_once(reach), *files]
 
 
@@ -549,6 +556,36 @@ def _reaching(name: str, url: str) -> Callable[[], Check]:
         except WebError as error:
             return _failed(name, f"{root} does not answer: {error}", "is this machine online, and the address right?")
         return _fine(name, f"{root} answers")
+
+    return check
+
+
+def _asking(
+    name: str, url: "SecretStr", username: str | None, password: "SecretStr | None", *, own: bool
+) -> Callable[[], Check]:
+    """Whether a CalDAV calendar takes the password; `own`: whether sessions can be written to it. Nothing is."""
+
+    def check() -> Check:
+        from gradent_cli.agents.study.caldav import Collection, MissingError
+
+        collection = Collection(
+            label="it",
+            url=url.get_secret_value(),
+            username=username,
+            password=password.get_secret_value() if password is not None else None,
+            seconds=SECONDS_PER_HOST,
+        )
+        try:
+            writable = collection.look().writable
+        except MissingError as error:
+            if own:
+                return _warning(name, "it is not there yet; the first run makes it", None)
+            return _refused(name, error)
+        except SourceError as error:
+            return _refused(name, error)
+        if own and writable is False:
+            return _failed(name, "it can be read, but not written", "give this account the right to write to it")
+        return _fine(name, "can be read and written" if own and writable else "can be read")
 
     return check
 

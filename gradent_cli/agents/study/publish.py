@@ -321,7 +321,7 @@ class Publisher:
                     break
         left = len(steps) - done["new"] - done["changed"] - done["removed"]
         if errors and left:
-            errors[f"{left} of {count(len(steps), 'change')} are left for the next run"] = None
+            errors[f"left for the next run: {left} of {count(len(steps), 'change')}"] = None
         return Pushed(new=done["new"], changed=done["changed"], removed=done["removed"], errors=tuple(errors))
 
     def _remove(self, copy: _Copy) -> bool:
