@@ -20,9 +20,8 @@ from gradent_cli.schedulers import drift
 from gradent_cli.text import count
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from gradent_cli.config import Config
+    from gradent_cli.config.schema import BusySettings, CalendarSettings
     from gradent_cli.history import History
 
 Verdict = Literal["ok", "warning", "failed"]
@@ -452,19 +451,18 @@ def _agent(config: "Config", past: "History | None", environ: Mapping[str, str])
 def _network(config: "Config") -> list[Check]:
     """Channels and sources, all at once; nothing is sent and no address but a server's is told."""
     study = config.settings.study
-    places = [*(("source", source) for source in study.sources), *(("calendar", busy) for busy in study.busy)]
+    plain = [busy for busy in study.busy if busy.kind != "caldav"]
+    places = [*(("source", source) for source in study.sources), *(("calendar", busy) for busy in plain)]
     reach: list[Callable[[], Check]] = []
     files = []
     for kind, place in places:
-        if place.url is not None and place.kind == "caldav":
-            reach.append(_asking(f"{kind} {place.name}", place.url, place.username, place.password, own=False))
-        elif place.url is not None:
+        if place.url is not None:
             reach.append(_reaching(f"{kind} {place.name}", place.url.get_secret_value()))
         elif place.path is not None:
             files.append(_file(f"{kind} {place.name}", place.path))
-    ours = study.calendar
-    if ours.url is not None:
-        reach.append(_asking("study calendar", ours.url, ours.username, ours.password, own=True))
+    reach += [_asking(f"calendar {busy.name}", busy, own=False) for busy in study.busy if busy.kind == "caldav"]
+    if study.calendar.url is not None:
+        reach.append(_asking("study calendar", study.calendar, own=True))
     return [*_channels(config), *_at_once(reach), *files]
 
 
@@ -560,18 +558,17 @@ def _reaching(name: str, url: str) -> Callable[[], Check]:
     return check
 
 
-def _asking(
-    name: str, url: "SecretStr", username: str | None, password: "SecretStr | None", *, own: bool
-) -> Callable[[], Check]:
+def _asking(name: str, calendar: "BusySettings | CalendarSettings", *, own: bool) -> Callable[[], Check]:
     """Whether a CalDAV calendar takes the password; `own`: whether sessions can be written to it. Nothing is."""
 
     def check() -> Check:
         from gradent_cli.agents.study.caldav import Collection, MissingError
 
+        url, password = calendar.url, calendar.password
         collection = Collection(
             label="it",
-            url=url.get_secret_value(),
-            username=username,
+            url=url.get_secret_value() if url is not None else "",
+            username=calendar.username,
             password=password.get_secret_value() if password is not None else None,
             seconds=SECONDS_PER_HOST,
         )

@@ -1,26 +1,32 @@
 """The student's own calendar on a real server, Radicale: busy time in, sessions out, what the student does there."""
 
+import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import icalendar
 import pytest
-import vobject
+import vobject  # type: ignore[import-untyped]
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.study import StudyAgent
+from gradent_cli.agents.study.caldav import Collection, parse
 from gradent_cli.agents.study.calendars import open_calendar
 from gradent_cli.agents.study.publish import open_publisher
 from gradent_cli.agents.study.schedule import Rules
 from gradent_cli.agents.study.sources import open_source
 from gradent_cli.agents.study.store import Store
 from gradent_cli.database import open_database
+from gradent_cli.errors import SourceError
 from gradent_cli.records import Report, Session, ToolCall
 from gradent_cli.web import request
-from tests.street.feeds import ics, vevent
+from tests.street.feeds import Lines, ics, vevent
 from tests.street.radicale import Account, Radicale, serving
 from tests.street.server import Answer, Request, Server
 
@@ -43,7 +49,7 @@ def radicale(tmp_path_factory) -> Iterator[Radicale]:
 
 
 @pytest.fixture
-def ada(radicale) -> Account:
+def ada(radicale: Radicale) -> Account:
     """A user whose calendar is not there yet."""
     return radicale.account()
 
@@ -617,25 +623,27 @@ def test_a_server_that_tells_no_etag(desk, told):
 def test_an_edit_in_the_same_moment(desk):
     """What the student changes between our look and our write is not overwritten, and counts at the next run."""
     desk.run()
-    _, name = first_of(desk)
-    last = max(desk.sessions, key=lambda each: each.starts_at)
-    desk.work = ESSAY.replace("effort_hours = 6", "effort_hours = 3")
+    desk.work = ESSAY.replace("effort_hours = 6", "effort_hours = 3")  # one session is to go, another one gets shorter
+    edited = []
 
     def tamper(asked: Request, answer: Answer) -> Answer:
         if asked.method in ("PUT", "DELETE") and not answer.status:
-            name = asked.path.rpartition("/")[2]
-            desk.account.edit(name, DTSTART="DTSTART:20261129T080000Z", DTEND="DTEND:20261129T090000Z")
+            edited.append(asked.path.rpartition("/")[2])
+            day = 26 + len(edited)
+            times = {"DTSTART": f"DTSTART:202611{day}T190000Z", "DTEND": f"DTEND:202611{day}T200000Z"}
+            desk.account.edit(edited[-1], **times)
         return answer
 
     desk.relay.tamper = tamper
     assert desk.run(LATER).error is None
     desk.relay.tamper = as_it_is
-    theirs = {each: times for each, times in desk.on_server().items() if times == (at(29, 8), at(29, 9))}
-    assert len(theirs) == 2
+    assert len(edited) == 2
     assert desk.run(LATER).error is None
-    assert {f"{each.id}.ics" for each in desk.sessions if each.pinned} == set(theirs)
+    assert [(f"{each.id}.ics", each.starts_at) for each in desk.sessions if each.pinned] == [
+        (edited[0], at(27, 19)),
+        (edited[1], at(28, 19)),
+    ]
     assert desk.in_step()
-    assert name and last
 
 
 def test_a_calendar_that_was_deleted(desk):
@@ -668,13 +676,15 @@ def test_a_calendar_that_was_emptied(desk):
     assert report.error is not None
     assert report.error.startswith("all 4 sessions have vanished from the study calendar at once")
     assert desk.sessions == before
-    # One comes back by itself, moved; the others are written again.
-    name = f"{before[0].id}.ics"
-    back = texts[name].replace(f"DTSTART:{before[0].starts_at:%Y%m%dT%H}", "DTSTART:20261123T15").encode()
-    assert desk.account.ask("PUT", name, back).status == 201
-    desk.run(LATER)
-    assert desk.store.declined() == ()
-    assert [each.pinned for each in sorted(desk.sessions, key=lambda each: each.ordinal)].count(True) <= 1
+    # One comes back by itself, and was moved before; the others are written again.
+    last = before[-1]
+    back = texts[f"{last.id}.ics"].replace(f"DTSTART:{last.starts_at:%Y%m%d}", "DTSTART:20261125")
+    back = back.replace(f"DTEND:{last.ends_at:%Y%m%d}", "DTEND:20261125")
+    assert desk.account.ask("PUT", f"{last.id}.ics", back.encode()).status == 201
+    assert desk.run(LATER).error is None
+    assert [each.id for each in desk.sessions if each.pinned] == [last.id]
+    assert by_id(desk, last.id).starts_at == last.starts_at.replace(day=25, month=11)
+    assert len(desk.sessions) == 4
     assert desk.in_step()
 
 
@@ -727,3 +737,237 @@ def test_an_event_that_cannot_be_read(desk):
     )
     assert desk.sessions == before
     assert session in desk.sessions
+
+
+# ── busy time in ──
+
+
+START = datetime(2026, 10, 12, tzinfo=UTC)
+END = START + timedelta(days=28)
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+
+
+@pytest.fixture
+def busy(ada) -> Callable[..., list[tuple[str, str]]]:
+    """`busy([event, ...], ...)`: the taken time of four weeks of October, as ("12 08:00", "12 10:00") pairs in UTC."""
+
+    def read(*objects: list[Lines], **how: bool) -> list[tuple[str, str]]:
+        ada.make()
+        for number, components in enumerate(objects):
+            ada.put(f"{number}.ics", *components)
+        calendar = open_calendar(
+            "caldav", name="work", url=ada.url, path=None, username=ada.username, password=ada.password, **how
+        )
+        found = calendar.busy(start=START, end=END, zone=AMSTERDAM)
+        assert found.warnings == ()
+        return [(f"{each.starts_at:%d %H:%M}", f"{each.ends_at:%d %H:%M}") for each in found.busy]
+
+    return read
+
+
+def test_what_blocks(busy):
+    """The same events as in a file: zones, floating times and durations; not what is free, cancelled or ours."""
+    hours = ["DTSTART:20261016T080000Z", "DTEND:20261016T090000Z"]
+    assert busy(
+        [vevent("UID:a", "DTSTART:20261013T080000Z", "DTEND:20261013T090000Z")],
+        [vevent("UID:b", "DTSTART;TZID=America/New_York:20261014T080000", "DURATION:PT1H30M")],
+        [vevent("UID:c", "DTSTART:20261015T080000", "DTEND:20261015T090000")],
+        [vevent("UID:d", *hours, "TRANSP:TRANSPARENT")],
+        [vevent("UID:e", *hours, "STATUS:CANCELLED")],
+        [vevent("UID:0123456789ab-1@gradent", *hours)],
+        [vevent("UID:f", "DTSTART;VALUE=DATE:20261016", "DTEND;VALUE=DATE:20261017")],
+        [vevent("UID:g", "DTSTART:20270101T080000Z", "DTEND:20270101T090000Z")],
+    ) == [("13 08:00", "13 09:00"), ("14 12:00", "14 13:30"), ("15 06:00", "15 07:00")]
+
+
+def test_series_over_the_clock_change(busy):
+    """A weekly lecture stays at ten on its own clock; excluded, moved, cancelled and freed instances are heeded."""
+    zone = "TZID=Europe/Amsterdam"
+
+    def instance(day: str, *lines: str) -> Lines:
+        return vevent("UID:a", f"RECURRENCE-ID;{zone}:{day}T100000", *lines)
+
+    assert busy(
+        [
+            vevent(
+                "UID:a",
+                f"DTSTART;{zone}:20260902T100000",
+                f"DTEND;{zone}:20260902T120000",
+                "RRULE:FREQ=WEEKLY;BYDAY=WE,TH",
+                f"EXDATE;{zone}:20261015T100000",
+            ),
+            instance("20261021", f"DTSTART;{zone}:20261020T140000", f"DTEND;{zone}:20261020T150000"),
+            instance("20261022", f"DTSTART;{zone}:20261022T100000", "STATUS:CANCELLED"),
+            instance("20261029", f"DTSTART;{zone}:20261029T100000", "DURATION:PT1H", "TRANSP:TRANSPARENT"),
+        ]
+    ) == [
+        ("14 08:00", "14 10:00"),
+        ("20 12:00", "20 13:00"),
+        ("28 09:00", "28 11:00"),
+        ("04 09:00", "04 11:00"),
+        ("05 09:00", "05 11:00"),
+    ]
+
+
+def test_whole_days_block_where_wanted(busy):
+    """With `all_day`, whole days block from midnight to midnight of the student, 25 hours when the clocks change."""
+    assert busy(
+        [vevent("UID:a", "DTSTART;VALUE=DATE:20261013", "DTEND;VALUE=DATE:20261015")],
+        [vevent("UID:b", "DTSTART;VALUE=DATE:20261025")],
+        [vevent("UID:c", "DTSTART;VALUE=DATE:20261030", "TRANSP:TRANSPARENT")],
+        [vevent("UID:d", "DTSTART;VALUE=DATE:20261107", "DTEND;VALUE=DATE:20261130")],
+        all_day=True,
+    ) == [("12 22:00", "14 22:00"), ("24 22:00", "25 23:00"), ("06 23:00", "09 00:00")]
+
+
+def test_the_calendar_that_sessions_are_in_may_be_busy_too(desk):
+    """Our own events there block nothing; the student's do."""
+    desk.account.make()
+    desk.account.put("party.ics", vevent("UID:party", "DTSTART:20261124T000000Z", "DTEND:20261127T000000Z"))
+    desk.busy = (desk.account,)
+    desk.run()
+    before = desk.sessions
+    assert not any(at(24, 0) < each.ends_at and each.starts_at < at(27, 0) for each in before)
+    assert desk.run(LATER).changed is False
+    assert desk.sessions == before
+
+
+def test_a_busy_calendar_that_is_away(desk):
+    """Without one of the calendars the plan stays, and the calendar of the sessions with it."""
+    desk.run()
+    before = desk.sessions
+    desk.busy = (replace(desk.account, url=f"{desk.account.url}nowhere/"),)
+    desk.work = ESSAY.replace("effort_hours = 6", "effort_hours = 9")
+    report = desk.run(LATER)
+    assert report.error is not None
+    assert report.error.startswith("cannot read calendar 'busy': there is no calendar at its address (HTTP 404)")
+    assert desk.sessions == before
+    assert desk.in_step()
+
+
+# ── servers that are none, or mean harm ──
+
+
+HOSTILE = {
+    "a web page": (
+        Answer(207, b"<!DOCTYPE html><html><body>Sign in</body></html>"),
+        "the server's answer declares a document type, which CalDAV never needs",
+    ),
+    "an untidy web page": (
+        Answer(207, b"<html><body><p>Sign in<br></body></html>"),
+        "the server's answer is an HTML page, probably a login page; is the address that of a CalDAV calendar?",
+    ),
+    "words": (
+        Answer(207, b"no"),
+        "the server's answer is not XML; is the address that of a CalDAV calendar?",
+    ),
+    "an entity bomb": (
+        Answer(
+            207,
+            b'<?xml version="1.0"?><!DOCTYPE m [<!ENTITY a "aaaaaaaaaa">'
+            + b"".join(b'<!ENTITY %c "%s">' % (98 + n, b"&%c;" % (97 + n) * 10) for n in range(9))
+            + b']><m xmlns="DAV:">&j;</m>',
+        ),
+        "the server's answer declares a document type, which CalDAV never needs",
+    ),
+    "a bomb in another encoding": (
+        Answer(207, '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE m [<!ENTITY a "b">]><m>&a;</m>'.encode("utf-16")),
+        "the server's answer declares a document type, which CalDAV never needs",
+    ),
+    "other XML": (Answer(207, b"<rss><channel/></rss>"), "what the server answers is not CalDAV"),
+    "an endless answer": (
+        Answer(207, b'<m xmlns="DAV:">' + b" " * 20_000_001),
+        "its answer goes on, and at most 20 MB is read",
+    ),
+    "no CalDAV": (Answer(200, b"ok"), "the server answered with HTTP 200"),
+    "GET only": (Answer(501), "the server does not know how to do that, so it is none for CalDAV (HTTP 501)"),
+    "405": (Answer(405), "the server does not let us do that at this address (HTTP 405)"),
+    "401": (Answer(401), "the user name or password is refused (HTTP 401)"),
+    "403": (Answer(403), "this account may not read it (HTTP 403)"),
+    "a circle": (
+        Answer(301, headers={"Location": "/again/"}),
+        "the server sends us from one address to the next",
+    ),
+    "elsewhere": (
+        Answer(302, headers={"Location": "http://localhost:1/secret-path/"}),
+        "the server sends us on to another one, where the password must not go",
+    ),
+    "no address": (
+        Answer(302, headers={"Location": "http://[/"}),
+        "the server sends us on to another one, where the password must not go",
+    ),
+}
+
+
+def hostile(server: Server) -> Collection:
+    return Collection(
+        label="calendar 'work'", url=f"{server.url}/secret-path/", username="ada", password="secret-pass", seconds=20
+    )
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_servers(server, kind):
+    """Each is refused in a sentence of its own that tells neither address nor password."""
+    server.answer, why = HOSTILE[kind]
+    for ask in (lambda it: it.etags(), lambda it: it.between(START, END), lambda it: it.look()):
+        with pytest.raises(SourceError) as caught:
+            ask(hostile(server))
+        assert caught.value.message == f"cannot read calendar 'work': {why}"
+        said = "".join(traceback.format_exception(caught.value)) + repr(hostile(server)) + str(caught.value.hint)
+        assert "secret" not in said
+
+
+def test_a_server_that_hangs(server):
+    """It costs the time that it is given and no more; after that nothing more is asked."""
+    server.raw = lambda handler, request: server.closing.wait(30)
+    collection = replace(hostile(server), seconds=0.1)
+    with pytest.raises(SourceError, match=r"no complete answer within 0\.1 seconds"):
+        collection.etags()
+    late = replace(hostile(server), deadline=0.0)
+    with pytest.raises(SourceError, match="it takes too long altogether"):
+        late.etags()
+    assert len(server.requests) == 1
+
+
+def test_a_listing_of_calendars_is_no_calendar(desk, ada):
+    """The address of all of a user's calendars is refused before anything is written there."""
+    ada.make()
+    desk.account = replace(ada, url=ada.url.removesuffix("study/"))
+    report = desk.run()
+    assert report.error == (
+        "cannot read the study calendar: what is at its address is not a calendar; "
+        "give the address of one calendar, as the service shows it for CalDAV"
+    )
+
+
+def test_a_redirection_on_the_same_server_is_followed(server):
+    """Verb, body and password go along."""
+
+    def answer(asked: Request) -> Answer:
+        if asked.path == "/secret-path/":
+            return Answer(301, headers={"Location": "/calendars/study/"})
+        return Answer(
+            207,
+            b'<d:multistatus xmlns:d="DAV:" xmlns:c="urn:ietf:params:xml:ns:caldav"><d:response>'
+            b"<d:href>/secret-path</d:href><d:propstat><d:prop><d:resourcetype><d:collection/><c:calendar/>"
+            b"</d:resourcetype></d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response></d:multistatus>",
+        )
+
+    server.answer = answer
+    assert hostile(server).etags() == {}
+    first, second = server.requests
+    assert (second.method, second.path, second.body) == ("PROPFIND", "/calendars/study/", first.body)
+    assert second.headers["Authorization"] == first.headers["Authorization"] != ""
+
+
+@given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_are_a_tree_or_refused(body):
+    """Whatever a server sends, `parse` gives a tree or says why not."""
+    with suppress(ValueError):
+        assert parse(body).tag
+
+
+def test_a_very_deep_tree():
+    """A hundred thousand levels are a tree like any other."""
+    body = b"<a>" * 100_000 + b"</a>" * 100_000
+    assert parse(body).tag == "a"

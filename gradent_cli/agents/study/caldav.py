@@ -205,8 +205,8 @@ class Collection:
                 raise self.refusal(verb, str(error)) from None
             if answer.status not in (301, 302, 307, 308):
                 return answer
-            target = urljoin(address, answer.headers.get("location", ""))
-            if not _same_server(address, target):
+            target = _onward(address, answer.headers.get("location", ""))
+            if target is None:
                 raise self.refusal(
                     verb, "the server sends us on to another one, where the password must not go", hint=_ADDRESS
                 )
@@ -312,13 +312,15 @@ def _properties(response: Element) -> Iterator[Element]:
             yield properties
 
 
-def _same_server(one: str, other: str) -> bool:
-    """Whether both are one server's, and the second is no less protected."""
+def _onward(address: str, location: str) -> str | None:
+    """Where a redirection leads: only to the same server, and to a way no less protected. None: nowhere."""
     try:
-        before, after = ((url.scheme, url.hostname, url.port) for url in map(urlsplit, (one, other)))
+        target = urljoin(address, location)
+        before, after = ((url.scheme, url.hostname, url.port) for url in map(urlsplit, (address, target)))
     except ValueError:  # no address at all
-        return False
-    return before == after or (before[:2] == ("http", after[1]) and after[0] == "https")
+        return None
+    same = before == after or (before[0], before[1], "https") == ("http", after[1], after[0])
+    return target if same else None
 
 
 def _text(text: str) -> str:
