@@ -1,5 +1,6 @@
 """The student's own calendar on a real server, Radicale: busy time in, sessions out, what the student does there."""
 
+import json
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,6 +27,7 @@ from gradent_cli.database import open_database
 from gradent_cli.errors import SourceError
 from gradent_cli.records import Report, Session, ToolCall
 from gradent_cli.web import request
+from tests.conftest import Gradent
 from tests.street.feeds import Lines, ics, vevent
 from tests.street.radicale import Account, Radicale, serving
 from tests.street.server import Answer, Request, Server
@@ -971,3 +973,112 @@ def test_a_very_deep_tree():
     """A hundred thousand levels are a tree like any other."""
     body = b"<a>" * 100_000 + b"</a>" * 100_000
     assert parse(body).tag == "a"
+
+
+# ── as a person does it ──
+
+
+SECRETS = ("planted-caldav-pass", "wrong-planted-pass", "/study/", "/nowhere/")
+
+
+@pytest.fixture
+def set_up(gradent, ada, tmp_path) -> Callable[..., None]:
+    """`gradent config set`, with the secrets from standard input; assignments that are due in two weeks."""
+
+    def set_up(url: str = ada.url, password: str = ada.password) -> None:
+        due = datetime.now(UTC) + timedelta(days=14)
+        (tmp_path / "list.csv").write_text(f"title,due,effort_hours\nEssay 1,{due.isoformat()},6\n")
+        gradent("config", "set", "--source", str(tmp_path / "list.csv"))
+        for key, value in (("url", url), ("username", ada.username), ("password", password)):
+            result = gradent("config", "set", f"study.calendar.{key}", "-", input=value)
+            assert result.code == 0, result.err
+            assert not any(secret in result.out + result.err for secret in SECRETS)
+
+    return set_up
+
+
+def checks(gradent: Gradent) -> dict[str, tuple[str, str, str | None]]:
+    document = json.loads(gradent("doctor", "--json").out)
+    return {each["check"]: (each["status"], each["message"], each["remedy"]) for each in document}
+
+
+def test_the_walk(gradent, ada, set_up):
+    """Set it up, ask doctor, dry-run, run: sessions are in the calendar, and the second run has nothing to do."""
+    set_up()
+    assert checks(gradent)["study calendar"] == ("warning", "it is not there yet; the first run makes it", None)
+    assert gradent("run", "--dry-run").code == 0
+    assert ada.ask("PROPFIND", Depth="0").status == 404
+    run = json.loads(gradent("run", "--json").out)
+    assert [call["tool"] for call in run["tools"]][-2:] == ["schedule", "publish"]
+    planned = json.loads(gradent("plan", "--json").out)["sessions"]
+    assert ada.names() == {f"{each['id']}.ics" for each in planned} != set()
+    assert checks(gradent)["study calendar"] == ("ok", "can be read and written", None)
+    run = json.loads(gradent("run", "--json").out)
+    assert run["tools"][-1]["result"] == "Every session is in it as it should be"
+    assert not any(secret in gradent("config", "show").out for secret in SECRETS)
+
+
+def test_a_pinned_session_is_shown_as_such(gradent, ada, set_up):
+    """`plan --json` tells which sessions the student moved."""
+    set_up()
+    gradent("run", "--quiet")
+    name = min(ada.names())
+    day = datetime.now(UTC) + timedelta(days=3)
+    ada.edit(name, DTSTART=f"DTSTART:{day:%Y%m%d}T220000Z", DTEND=f"DTEND:{day:%Y%m%d}T233000Z")
+    assert gradent("run", "--quiet").code == 0
+    pinned = [each for each in json.loads(gradent("plan", "--json").out)["sessions"] if each["pinned"]]
+    assert [(f"{each['id']}.ics", each["starts_at"][11:16]) for each in pinned] == [(name, "22:00")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"password": "wrong-planted-pass"}, "the user name or password is refused (HTTP 401)"),
+        ({"url": "http://127.0.0.1:1/nowhere/"}, "the connection failed"),
+    ],
+)
+def test_a_calendar_that_cannot_be_used(gradent, set_up, state, wrong, why):
+    """The run fails in one sentence after everything else is done, doctor says the same, and no secret is anywhere."""
+    set_up(**wrong)
+    result = gradent("run", "--quiet")
+    assert result.code == 1
+    assert f"cannot read the study calendar: {why}" in result.err
+    assert json.loads(gradent("plan", "--json").out)["sessions"]
+    assert (state / "plan.ics").exists()
+    verdict, message, _ = checks(gradent)["study calendar"]
+    assert (verdict, message.startswith(f"cannot read it: {why}")) == ("failed", True)
+    said = result.err + gradent("history", "last").out + gradent("doctor").out
+    assert not any(secret in said for secret in SECRETS)
+    for path in state.rglob("*"):
+        assert not path.is_file() or not any(secret.encode() in path.read_bytes() for secret in SECRETS), path
+
+
+def test_a_calendar_that_may_only_be_read(gradent, set_up, server, ada):
+    """Doctor says so before a run finds out."""
+    server.answer = Answer(
+        207,
+        b'<d:multistatus xmlns:d="DAV:" xmlns:c="urn:ietf:params:xml:ns:caldav"><d:response><d:href>/study/</d:href>'
+        b"<d:propstat><d:prop><d:resourcetype><c:calendar/></d:resourcetype><d:current-user-privilege-set>"
+        b"<d:privilege><d:read/></d:privilege></d:current-user-privilege-set></d:prop>"
+        b"<d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response></d:multistatus>",
+    )
+    set_up(url=f"{server.url}/study/")
+    assert checks(gradent)["study calendar"] == (
+        "failed",
+        "it can be read, but not written",
+        "give this account the right to write to it",
+    )
+
+
+def test_a_busy_calendar_in_doctor(gradent, config, ada):
+    """A CalDAV calendar is asked with its password, not its host alone."""
+    config.write_text(
+        f'[[study.busy]]\nkind = "caldav"\nname = "work"\nurl = "{ada.url}"\nusername = "{ada.username}"\n'
+        f'password = "{ada.password}"\n'
+    )
+    assert checks(gradent)["calendar work"][:2] == (
+        "failed",
+        "cannot read it: there is no calendar at its address (HTTP 404)",
+    )
+    ada.make()
+    assert checks(gradent)["calendar work"] == ("ok", "can be read", None)

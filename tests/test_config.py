@@ -917,4 +917,4 @@ def test_the_sample_names_every_key_and_works_from_a_checkout(environ):
     }
     tables = {key for key in KEYS if any(other.startswith(f"{key}.") for other in KEYS)} | {"agent.env"}
     missing = set(KEYS) - tables - named - {f"study.hours.{day}" for day in loaded.settings.study.hours}
-    assert missing == {"study.busy.url", "study.busy.name"}  # explained for the sources above
+    assert missing == {"study.busy.name"}  # explained for the sources above
