@@ -188,6 +188,19 @@ def test_what_the_server_answers(ada):
     assert ada.ask("DELETE", "a.ics", If_Match=second.headers["etag"]).status in (404, 412)
 
 
+def test_how_the_server_reports(ada):
+    """A report within a time gives a series as it is written, unexpanded, and not what lies elsewhere."""
+    ada.make()
+    ada.put("a.ics", vevent("UID:a", "DTSTART:20260901T090000Z", "DURATION:PT1H", "RRULE:FREQ=WEEKLY"))
+    ada.put("b.ics", vevent("UID:b", "DTSTART:20260901T090000Z", "DURATION:PT1H"))
+    collection = Collection(label="it", url=ada.url, username=ada.username, password=ada.password)
+    (body,) = collection.between(at(23, 0), at(30, 0))
+    assert body.count(b"BEGIN:VEVENT") == 1
+    assert b"RRULE:FREQ=WEEKLY" in body
+    assert set(collection.etags()) == {"a.ics", "b.ics"}
+    assert set(collection.fetch(["b.ics", "c.ics"])) == {"b.ics"}
+
+
 # ── sessions out ──
 
 
@@ -606,6 +619,38 @@ def test_a_server_that_is_away(desk):
     assert desk.in_step()
 
 
+@pytest.mark.parametrize("status", [403, 405, 409])
+def test_a_server_that_lets_nobody_make_calendars(desk, status):
+    """It is said what to do instead, and nothing more is tried."""
+    desk.relay.tamper = refusing("MKCALENDAR", status)
+    report = desk.run()
+    assert report.error is not None
+    assert report.error.startswith("cannot make the study calendar: ")
+    assert report.error.endswith(
+        f"(HTTP {status}); make a calendar for study sessions with your calendar program, and give its address"
+    )
+    assert desk.relay.asked == ["PROPFIND", "MKCALENDAR"]
+    assert len(desk.sessions) == 3
+
+
+def test_a_listing_without_an_etag_declines_nothing(desk):
+    """An event that the server shows, but cannot say anything about, is there all the same."""
+    desk.run()
+    before = desk.sessions
+
+    def tamper(asked: Request, answer: Answer) -> Answer:
+        if asked.method == "PROPFIND":
+            answer.body = answer.body.replace(b"getetag", b"nothing")
+        return answer
+
+    desk.relay.tamper = tamper
+    assert desk.run(LATER).error is None
+    assert desk.sessions == before
+    desk.relay.tamper = as_it_is
+    assert desk.run(LATER).error is None
+    assert desk.in_step()
+
+
 @pytest.mark.parametrize("told", ["", 'W/"weak"'])
 def test_a_server_that_tells_no_etag(desk, told):
     """It is asked for once, after everything is written; the next run finds nothing to do."""
@@ -881,6 +926,14 @@ HOSTILE = {
         Answer(207, b'<m xmlns="DAV:">' + b" " * 20_000_001),
         "its answer goes on, and at most 20 MB is read",
     ),
+    "a part": (
+        Answer(
+            207,
+            b'<m:multistatus xmlns:m="DAV:"><m:response><m:href>/secret-path/</m:href>'
+            b"<m:status>HTTP/1.1 507 Insufficient Storage</m:status></m:response></m:multistatus>",
+        ),
+        "the server shows only a part of it, so nothing of it is used",
+    ),
     "no CalDAV": (Answer(200, b"ok"), "the server answered with HTTP 200"),
     "GET only": (Answer(501), "the server does not know how to do that, so it is none for CalDAV (HTTP 501)"),
     "405": (Answer(405), "the server does not let us do that at this address (HTTP 405)"),
@@ -923,7 +976,7 @@ def test_a_server_that_hangs(server):
     """It costs the time that it is given and no more; after that nothing more is asked."""
     server.raw = lambda handler, request: server.closing.wait(30)
     collection = replace(hostile(server), seconds=0.1)
-    with pytest.raises(SourceError, match=r"no complete answer within 0\.1 seconds"):
+    with pytest.raises(SourceError, match=r"no complete answer within 0\.1 seconds|no answer in time"):
         collection.etags()
     late = replace(hostile(server), deadline=0.0)
     with pytest.raises(SourceError, match="it takes too long altogether"):

@@ -81,7 +81,7 @@ class Collection:
         return Look(writable=bool(rights & _WRITES) if rights else None)
 
     def etags(self) -> dict[str, str]:
-        """The ETags of everything in it, by name.
+        """The ETags of everything in it, by name; "" where the server does not tell one.
 
         Raises:
             MissingError: there is no such calendar.
@@ -118,7 +118,7 @@ class Collection:
             hrefs = "".join(f"<d:href>{_text(path + quote(name))}</d:href>" for name in names[first : first + _AT_ONCE])
             prop = "<d:prop><d:getetag/><c:calendar-data/></d:prop>"
             found |= self._report(f"<c:calendar-multiget {_SPACES}>{prop}{hrefs}</c:calendar-multiget>")
-        return {name: found[name] for name in names if name in found}
+        return {name: found[name] for name in names if name in found and found[name].body}
 
     def make(self) -> None:
         """Make the calendar; it must not be there.
@@ -230,6 +230,9 @@ class Collection:
             raise self.refusal("read", str(error)) from None
         if root.tag != f"{_DAV}multistatus":
             raise self.refusal("read", "what the server answers is not CalDAV")
+        if any(" 507" in (each.findtext(f"{_DAV}status") or "") for each in root.iterfind(f"{_DAV}response")):
+            # RFC 5323 2.3.2: what is missing would look like events that were deleted.
+            raise self.refusal("read", "the server shows only a part of it, so nothing of it is used")
         return root
 
     def _listed(self, root: Element) -> list[Element]:
@@ -240,14 +243,17 @@ class Collection:
         return responses
 
     def _entries(self, responses: Iterable[Element]) -> dict[str, Entry]:
+        """Everything in the collection that is there, whatever the server can say of it."""
         found: dict[str, Entry] = {}
         for response in responses:
             name = self._name(response)
+            if not name or " 404" in (response.findtext(f"{_DAV}status") or ""):
+                continue
+            etag = body = ""
             for properties in _properties(response):
-                etag = (properties.findtext(f"{_DAV}getetag") or "").strip()
-                body = properties.findtext(f"{_CALDAV}calendar-data") or ""
-                if name and (etag or body):
-                    found[name] = Entry(etag=etag, body=body.encode())
+                etag = (properties.findtext(f"{_DAV}getetag") or etag).strip()
+                body = properties.findtext(f"{_CALDAV}calendar-data") or body
+            found[name] = Entry(etag=etag, body=body.encode())
         return found
 
     def _name(self, response: Element) -> str | None:
@@ -269,6 +275,7 @@ class Collection:
 
 _XML = {"Content-Type": "application/xml; charset=utf-8"}
 _SPACES = 'xmlns:d="DAV:" xmlns:c="urn:ietf:params:xml:ns:caldav"'
+_MAKE = "make a calendar for study sessions with your calendar program, and give its address"
 _ADDRESS = "give the address of one calendar, as the service shows it for CalDAV"
 
 
@@ -340,14 +347,15 @@ def _in_words(status: int, verb: str) -> tuple[str, str | None]:
         501: ("the server does not know how to do that, so it is none for CalDAV (HTTP 501)", _ADDRESS),
         409: (
             "its place is missing, or the event is at another place in it (HTTP 409)",
-            "make the calendar with your calendar program, and give its address",
+            _MAKE,
         ),
         410: ("there is no calendar at its address any more (HTTP 410)", _ADDRESS),
         413: ("the server says that it is too much (HTTP 413)", None),
         507: ("the server has no room left for it (HTTP 507)", None),
     }
     if status in words:
-        return words[status]
+        why, hint = words[status]
+        return why, _MAKE if verb == "make" else hint
     if status == 429 or status >= 500:
         return f"the server cannot answer at the moment (HTTP {status})", None
     return f"the server answered with HTTP {status}", _ADDRESS if 200 <= status < 400 else None
