@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from gradent_cli.errors import ConfigError, CrontabError, GradentError, StateError
+from gradent_cli.errors import ConfigError, CrontabError, GradentError, SourceError, StateError
 from gradent_cli.frequency import local_zone
 from gradent_cli.schedulers import drift
 from gradent_cli.text import count
 
 if TYPE_CHECKING:
     from gradent_cli.config import Config
+    from gradent_cli.config.schema import BusySettings, CalendarSettings
     from gradent_cli.history import History
 
 Verdict = Literal["ok", "warning", "failed"]
@@ -450,7 +451,8 @@ def _agent(config: "Config", past: "History | None", environ: Mapping[str, str])
 def _network(config: "Config") -> list[Check]:
     """Channels and sources, all at once; nothing is sent and no address but a server's is told."""
     study = config.settings.study
-    places = [*(("source", source) for source in study.sources), *(("calendar", busy) for busy in study.busy)]
+    plain = [busy for busy in study.busy if busy.kind != "caldav"]
+    places = [*(("source", source) for source in study.sources), *(("calendar", busy) for busy in plain)]
     reach: list[Callable[[], Check]] = []
     files = []
     for kind, place in places:
@@ -458,6 +460,9 @@ def _network(config: "Config") -> list[Check]:
             reach.append(_reaching(f"{kind} {place.name}", place.url.get_secret_value()))
         elif place.path is not None:
             files.append(_file(f"{kind} {place.name}", place.path))
+    reach += [_asking(f"calendar {busy.name}", busy, own=False) for busy in study.busy if busy.kind == "caldav"]
+    if study.calendar.url is not None:
+        reach.append(_asking("study calendar", study.calendar, own=True))
     return [*_channels(config), *_at_once(reach), *files]
 
 
@@ -549,6 +554,35 @@ def _reaching(name: str, url: str) -> Callable[[], Check]:
         except WebError as error:
             return _failed(name, f"{root} does not answer: {error}", "is this machine online, and the address right?")
         return _fine(name, f"{root} answers")
+
+    return check
+
+
+def _asking(name: str, calendar: "BusySettings | CalendarSettings", *, own: bool) -> Callable[[], Check]:
+    """Whether a CalDAV calendar takes the password; `own`: whether sessions can be written to it. Nothing is."""
+
+    def check() -> Check:
+        from gradent_cli.agents.study.caldav import Collection, MissingError
+
+        url, password = calendar.url, calendar.password
+        collection = Collection(
+            label="it",
+            url=url.get_secret_value() if url is not None else "",
+            username=calendar.username,
+            password=password.get_secret_value() if password is not None else None,
+            seconds=SECONDS_PER_HOST,
+        )
+        try:
+            writable = collection.look().writable
+        except MissingError as error:
+            if own:
+                return _warning(name, "it is not there yet; the first run makes it", None)
+            return _refused(name, error)
+        except SourceError as error:
+            return _refused(name, error)
+        if own and writable is False:
+            return _failed(name, "it can be read, but not written", "give this account the right to write to it")
+        return _fine(name, "can be read and written" if own and writable else "can be read")
 
     return check
 

@@ -70,6 +70,28 @@ def test_what_does_not_block(busy):
     )
 
 
+def test_whole_days_where_wanted(tmp_path):
+    """With `all_day`, whole days block from midnight to midnight of the student; one that is free does not."""
+    path = tmp_path / "calendar.ics"
+    path.write_bytes(
+        ics(
+            vevent("UID:a", "DTSTART;VALUE=DATE:20261013", "DTEND;VALUE=DATE:20261015"),
+            vevent("UID:b", "DTSTART;VALUE=DATE:20261020", "RRULE:FREQ=DAILY;COUNT=2", "EXDATE;VALUE=DATE:20261021"),
+            vevent("UID:c", "DTSTART;VALUE=DATE:20261025"),
+            vevent("UID:d", "DTSTART;VALUE=DATE:20261028", "TRANSP:TRANSPARENT"),
+            vevent("UID:e", "DTSTART;VALUE=DATE:99991231"),
+            vevent("UID:f", "DTSTART;VALUE=DATE:00010101", "DTEND;VALUE=DATE:00010103"),
+        )
+    )
+    calendar = open_calendar("ics", name="work", url=None, path=path, all_day=True)
+    found = calendar.busy(start=START, end=END, zone=AMSTERDAM)
+    assert [(f"{each.starts_at:%d %H:%M}", f"{each.ends_at:%d %H:%M}") for each in found.busy] == [
+        ("12 22:00", "14 22:00"),
+        ("19 22:00", "20 22:00"),
+        ("24 22:00", "25 23:00"),
+    ]
+
+
 def test_clipped_and_merged(busy):
     """Taken time is cut to the window, in order, and what touches or overlaps is one stretch."""
     assert busy(
@@ -208,8 +230,8 @@ def test_refusals(busy_time, tmp_path):
         with pytest.raises(SourceError) as caught:
             busy_time(raw=raw)
         assert caught.value.message.startswith(f"{where}: {why}")
-    with pytest.raises(ConfigError, match="unknown kind of calendar 'caldav'"):
-        open_calendar("caldav", name="x", url=None, path=Path("x"))
+    with pytest.raises(ConfigError, match="unknown kind of calendar 'google'"):
+        open_calendar("google", name="x", url=None, path=Path("x"))
 
 
 def test_ten_thousand_events(busy_time):

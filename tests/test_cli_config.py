@@ -444,10 +444,10 @@ def test_show_says_where_every_value_comes_from(gradent: Gradent, path: Path, mo
     lines = result.out.splitlines()
     assert result.code == 0
     assert lines[0] == str(path)
-    assert "frequency              file         3hours" in lines
-    assert "ntfy.token             file         ********" in lines
-    assert "ntfy.topic             default      not set" in lines
-    assert any(line.startswith("agent.prompt           environment  long long") for line in lines)
+    assert "frequency                file         3hours" in lines
+    assert "ntfy.token               file         ********" in lines
+    assert "ntfy.topic               default      not set" in lines
+    assert any(line.startswith("agent.prompt             environment  long long") for line in lines)
     assert lines[-1] == "From the environment: GRADENT_AGENT__PROMPT"
     assert max(map(len, lines[1:])) <= 80
     assert "tk_secret" not in result.out

@@ -268,7 +268,6 @@ REFUSALS = {
     "[study]\nbreak_ = '5min'": "P line 2: unknown key 'study.break_' | did you mean 'study.break'?",
     "[llm]\nmodel = 'x'": "P line 1: 'llm' is not supported by this version yet",
     "[agent]\ncallable = 'a:b'": "P line 2: 'agent.callable' is not supported by this version yet",
-    "[study.calendar]\nurl = 'x'": "P line 1: 'study.calendar' is not supported by this version yet",
     f"[[study.sources]]\nkind = 'ics'\nurl = 'https://x'\ntoken = '{SECRET}'": (
         'P line 1: study.sources (entry 1): kind = "ics" has no token; only "canvas" has one'
     ),
@@ -421,9 +420,45 @@ REFUSALS = {
     f"[[study.sources]]\nkind = 'ics'\nurl = 'https://{SECRET}'\nexpires = 2027-01-31": (
         'P line 1: study.sources (entry 1): kind = "ics" has no expires; only "canvas" has one'
     ),
-    "[[study.busy]]\nkind = 'caldav'\nurl = 'https://x'": (
-        "P line 2: study.busy.kind (entry 1): 'caldav' is not supported by this version yet; use \"ics\""
+    "[[study.busy]]\nkind = 'google'\nurl = 'https://x'": (
+        'P line 2: study.busy.kind (entry 1): \'google\' is not allowed; use "ics" or "caldav"'
     ),
+    "[[study.busy]]\nkind = 'caldav'\npath = 'x'": (
+        'P line 1: study.busy (entry 1): kind = "caldav" needs the url of a calendar on a server'
+    ),
+    f"[[study.busy]]\npath = 'x'\nusername = 'ada'\npassword = '{SECRET}'": (
+        'P line 1: study.busy (entry 1): only kind = "caldav" takes a user name and a password'
+    ),
+    f"[[study.busy]]\nkind = 'caldav'\nurl = 'https://ada:{SECRET}@x/'": (
+        "P line 1: study.busy (entry 1): its url must not hold a user name or password; they have keys of their own"
+    ),
+    f"[[study.busy]]\nkind = 'caldav'\nurl = 'http://x/'\nusername = 'ada'\npassword = '{SECRET}'": (
+        "P line 1: study.busy (entry 1): its url must begin with https://, as the password would be readable on the way"
+    ),
+    f"[[study.busy]]\nkind = 'caldav'\nurl = 'https://x/'\npassword = '{SECRET}'": (
+        "P line 1: study.busy (entry 1): its password needs a username beside it"
+    ),
+    f"[study.calendar]\nurl = 'ftp://{SECRET}/'": (
+        "P line 2: study.calendar.url: must be a URL that begins with http:// or https://"
+    ),
+    f"[study.calendar]\nurl = 'https://ada:{SECRET}@x/'": (
+        "P line 2: study.calendar.url: its url must not hold a user name or password; they have keys of their own"
+    ),
+    f"[study.calendar]\nurl = 'https://x/?export={SECRET}'": (
+        "P line 2: study.calendar.url: its url must be that of a calendar, without ? and #"
+    ),
+    "[study.calendar]\nusername = 'a:b'": "P line 2: study.calendar.username: must be a user name without a colon",
+    f"[study.calendar]\npassword = '{SECRET}'": (
+        "P line 2: study.calendar.password: its password needs a username beside it"
+    ),
+    "[study.calendar]\nusername = 'ada'\npassword = ''": (
+        "P line 3: study.calendar.password: its password must not be empty"
+    ),
+    f"[study.calendar]\nurl = 'http://x.example/'\nusername = 'ada'\npassword = '{SECRET}'": (
+        "P line 4: study.calendar.password: its url must begin with https://, as the password would be readable on the "
+        "way"
+    ),
+    "[study.calendar]\nkind = 'ics'": "P line 2: study.calendar.kind: 'ics' is not allowed; use \"caldav\"",
     "[[study.busy]]\npath = 'x'\nname = ' '": (
         "P line 3: study.busy.name (entry 1): must be a name on one line, or left out"
     ),
@@ -916,4 +951,4 @@ def test_the_sample_names_every_key_and_works_from_a_checkout(environ):
     }
     tables = {key for key in KEYS if any(other.startswith(f"{key}.") for other in KEYS)} | {"agent.env"}
     missing = set(KEYS) - tables - named - {f"study.hours.{day}" for day in loaded.settings.study.hours}
-    assert missing == {"study.busy.url", "study.busy.name"}  # explained for the sources above
+    assert missing == {"study.busy.name"}  # explained for the sources above

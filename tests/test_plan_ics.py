@@ -43,6 +43,14 @@ def test_read_back():
     assert calendar["REFRESH-INTERVAL"].params["VALUE"] == "DURATION"
 
 
+def test_one_event_alone():
+    """As a server takes it: the same event, in a calendar that has nothing of a feed."""
+    (whole,) = Calendar.from_ical(plan_ics.render([session()])).walk("VEVENT")
+    alone = Calendar.from_ical(plan_ics.render_event(session()))
+    assert alone.walk("VEVENT") == [whole]
+    assert sorted(alone) == ["CALSCALE", "PRODID", "VERSION"]
+
+
 def test_same_bytes():
     """The same sessions give the same bytes."""
     assert plan_ics.render([session()]) == plan_ics.render(iter([session()]))

@@ -208,11 +208,12 @@ def _study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinf
     from gradent_cli.agents.study import StudyAgent
     from gradent_cli.agents.study.cache import FeedCache
     from gradent_cli.agents.study.calendars import open_calendar
+    from gradent_cli.agents.study.publish import open_publisher
     from gradent_cli.agents.study.schedule import Rules
     from gradent_cli.agents.study.sources import open_source
     from gradent_cli.agents.study.store import Store
 
-    study = config.settings.study
+    study, store = config.settings.study, Store(connection)
     cache = FeedCache(config.state_dir / "feeds", now=datetime.now(UTC), read_only=dry_run)
     cache.tidy()
     return StudyAgent(
@@ -229,13 +230,31 @@ def _study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinf
             for source in study.sources
         ],
         calendars=[
-            open_calendar(busy.kind, name=busy.name, url=_secret(busy.url), path=busy.path, cache=cache)
+            open_calendar(
+                busy.kind,
+                name=busy.name,
+                url=_secret(busy.url),
+                path=busy.path,
+                username=busy.username,
+                password=_secret(busy.password),
+                all_day=busy.all_day,
+                cache=cache,
+            )
             for busy in study.busy
         ],
-        store=Store(connection),
+        store=store,
         rules=Rules.from_settings(study),
         zone=zone,
         plan_path=None if dry_run else study.plan_ics or config.state_dir / "plan.ics",
+        publisher=open_publisher(
+            url=_secret(study.calendar.url),
+            username=study.calendar.username,
+            password=_secret(study.calendar.password),
+            connection=connection,
+            store=store,
+            zone=zone,
+            read_only=dry_run,
+        ),
     )
 
 

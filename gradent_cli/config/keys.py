@@ -20,7 +20,6 @@ _LATER = (
     "agent.callable",
     "llm",
     "study.busy.token",
-    "study.calendar",
 )
 
 

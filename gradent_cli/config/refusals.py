@@ -106,7 +106,6 @@ def _sentence(place: Place, detail: ErrorDetails) -> tuple[str, str | None]:
 
 _LATER_WORDS = {
     "agent.kind": ("callable", "llm"),
-    "study.busy.kind": ("caldav",),
 }
 
 

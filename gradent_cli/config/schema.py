@@ -408,10 +408,75 @@ class SourceSettings(_Place):
         return self
 
 
-class BusySettings(_Place):
-    """A calendar whose events block time."""
+def _user_name(name: str) -> str:
+    """What HTTP's basic authentication can carry (RFC 7617)."""
+    if not name or ":" in name or not name.isprintable():
+        raise BadValueError("must be a user name without a colon")
+    return name
 
-    kind: Literal["ics"] = "ics"
+
+def _collection(text: str) -> None:
+    """The address of a CalDAV calendar."""
+    url = _url(text, ("http", "https"))
+    if "@" in url.netloc:
+        raise BadValueError("its url must not hold a user name or password; they have keys of their own")
+    if url.query or url.fragment:
+        raise BadValueError("its url must be that of a calendar, without ? and #")
+
+
+def _password_for(url: SecretStr | None, username: str | None, password: SecretStr | None) -> None:
+    """A password needs a name, and a way on which nobody can read it."""
+    if password is None:
+        return
+    if not password.get_secret_value():
+        raise BadValueError("its password must not be empty")
+    if username is None:
+        raise BadValueError("its password needs a username beside it")
+    parts = urlsplit(url.get_secret_value()) if url is not None else None
+    if parts is not None and parts.scheme == "http" and not _loopback(parts.hostname or ""):
+        raise BadValueError("its url must begin with https://, as the password would be readable on the way")
+
+
+class BusySettings(_Place):
+    """A calendar whose events block time: a file or feed, or a collection on a CalDAV server."""
+
+    kind: Literal["ics", "caldav"] = "ics"
+    username: Annotated[str, AfterValidator(_user_name)] | None = None
+    password: Secret | None = None
+    all_day: bool = False
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> "BusySettings":
+        if self.kind == "ics":
+            if self.username is not None or self.password is not None:
+                raise BadValueError('only kind = "caldav" takes a user name and a password')
+            return self
+        if self.url is None:
+            raise BadValueError('kind = "caldav" needs the url of a calendar on a server')
+        _collection(self.url.get_secret_value())
+        _password_for(self.url, self.username, self.password)
+        return self
+
+
+class CalendarSettings(_Table):
+    """Where study sessions are written to: a calendar of their own on a CalDAV server."""
+
+    kind: Literal["caldav"] = "caldav"
+    url: Secret | None = None
+    username: Annotated[str, AfterValidator(_user_name)] | None = None
+    password: Secret | None = Field(default=None, validate_default=True)
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_collection(cls, url: SecretStr) -> SecretStr:
+        _collection(url.get_secret_value())
+        return url
+
+    @field_validator("password")
+    @classmethod
+    def _can_be_sent(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        _password_for(info.data.get("url"), info.data.get("username"), password)
+        return password
 
 
 def _apart(ranges: list[str]) -> list[str]:
@@ -461,6 +526,7 @@ class StudySettings(_Table):
     plan_ics: FilePath | None = None
     sources: list[SourceSettings] = []
     busy: list[BusySettings] = []
+    calendar: CalendarSettings = CalendarSettings()
 
     @field_validator("timezone")
     @classmethod

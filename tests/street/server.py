@@ -44,6 +44,7 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or each answer waits 40 ms for the client to say that it has its head
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -65,6 +66,7 @@ class Server:
                 self.wfile.write(answer.body)
 
             do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve
+            do_PROPFIND = do_REPORT = do_MKCALENDAR = _serve
 
         class Quiet(ThreadingHTTPServer):
             daemon_threads = True

@@ -29,6 +29,7 @@ from gradent_cli.text import count
 
 if TYPE_CHECKING:
     from gradent_cli.agents.study.calendars import BusyTime, Calendar
+    from gradent_cli.agents.study.publish import Publisher, Pulled
     from gradent_cli.agents.study.sources import Harvest, Source
 
 KEEP_PAST = timedelta(days=30)
@@ -65,6 +66,7 @@ class StudyAgent:
         sources: where assignments come from; their names are unique.
         calendars: whose events block time.
         plan_path: the calendar file to keep up to date; None writes none.
+        publisher: the student's own calendar, to which sessions are written; None has none.
     """
 
     name = "study"
@@ -78,6 +80,7 @@ class StudyAgent:
         rules: Rules,
         zone: tzinfo,
         plan_path: Path | None,
+        publisher: "Publisher | None" = None,
     ) -> None:
         self._sources = sources
         self._calendars = calendars
@@ -85,6 +88,7 @@ class StudyAgent:
         self._rules = rules
         self._zone = zone
         self._plan_path = plan_path
+        self._publisher = publisher if rules.auto_schedule else None
 
     def run(self, context: RunContext) -> Report:
         """Check, assess, suggest and schedule once.
@@ -98,6 +102,7 @@ class StudyAgent:
         if not self._sources:
             raise ConfigError("no source of assignments is configured", hint="gradent config set --source URL")
         now = context.started_at
+        pulled = self._publisher.pull(now) if self._publisher is not None else None
         seen = self._check(context)
         sessions, worked = self._store.sessions(), self._store.worked(now, beside_plan=True)
         end = now + timedelta(days=self._rules.horizon_days)
@@ -114,7 +119,9 @@ class StudyAgent:
             plan = replan()
         suggestions, asked = self._suggest(context, work, plan, sessions, worked, free, replan)
         planned = self._schedule(context, work, plan) if self._rules.auto_schedule else PlanChanges()
-        return _report(seen, assessed, suggestions, asked, planned, plan if self._rules.auto_schedule else None)
+        report = _report(seen, assessed, suggestions, asked, planned, plan if self._rules.auto_schedule else None)
+        errors = self._publish(context, pulled) if pulled is not None else ()
+        return replace(report, error="; ".join(filter(None, (report.error, *errors))) or None)
 
     def _check(self, context: RunContext) -> _Seen:
         now = context.started_at
@@ -331,6 +338,38 @@ class StudyAgent:
                 changed=any((changes.new, changes.moved, changes.removed)),
             )
         return changes
+
+    def _publish(self, context: RunContext, pulled: "Pulled") -> tuple[str, ...]:
+        """Bring the student's own calendar up to date, once the plan is saved; what could not be done, in sentences.
+
+        What the student did there themselves is shown, but is no news to them.
+        """
+        assert self._publisher is not None  # noqa: S101  it has pulled
+        now = context.started_at
+        with context.tools.call("publish", "Update your calendar") as call:
+            if pulled.error is not None:
+                call.failed(pulled.error)
+                return (pulled.error,)
+            pushed = self._publisher.push(now, missing=pulled.missing)
+            done = [
+                f"{number} {word}"
+                for number, word in ((pushed.new, "new"), (pushed.changed, "changed"), (pushed.removed, "removed"))
+                if number
+            ]
+            call.done(
+                ", ".join(done) or "Every session is in it as it should be",
+                details=_first(
+                    (
+                        *(f"You moved: {self._timed(each)}" for each in pulled.moved),
+                        *(f"You took out: {self._timed(each)}" for each in pulled.declined),
+                        *pulled.warnings,
+                    )
+                ),
+                changed=False,
+            )
+            if pushed.errors:
+                call.failed("; ".join(pushed.errors))
+        return pushed.errors
 
     def _timed(self, session: Session) -> str:
         return f"{self._times(session)} {session.title}"

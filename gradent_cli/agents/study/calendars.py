@@ -1,16 +1,18 @@
 """Busy time in: when the student's own calendars say that time is taken.
 
-An event blocks its time unless it lasts whole days, is marked as free (TRANSP:TRANSPARENT) or cancelled, or is one of
-gradent's own study sessions.
+An event blocks its time unless it is marked as free (TRANSP:TRANSPARENT) or cancelled, or is one of gradent's own
+study sessions. One that lasts whole days blocks only where the student wants that of its calendar.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Protocol
 
+from gradent_cli.agents.study import feed
 from gradent_cli.agents.study.cache import FeedCache
+from gradent_cli.agents.study.caldav import Collection
 from gradent_cli.agents.study.feed import OURS, Notes, Zones, read_calendars, utc
 from gradent_cli.agents.study.fetch import Place
 from gradent_cli.agents.study.recurrence import occurrences
@@ -41,17 +43,29 @@ class Calendar(Protocol):
 
 
 def open_calendar(
-    kind: str, *, name: str, url: str | None, path: Path | None, cache: FeedCache | None = None
+    kind: str,
+    *,
+    name: str,
+    url: str | None,
+    path: Path | None,
+    username: str | None = None,
+    password: str | None = None,
+    all_day: bool = False,
+    cache: FeedCache | None = None,
 ) -> Calendar:
-    """The calendar of this kind; nothing is read yet. Exactly one of `url` and `path` is set.
+    """The calendar of this kind; nothing is read yet. Exactly one of `url` and `path` is set, for `caldav` the first.
 
     Raises:
         ConfigError: there is no such kind.
     """
-    if kind != "ics":
-        raise ConfigError(f"unknown kind of calendar {kind!r}", hint="there is ics")
     label = f"calendar '{name}'"
-    return IcsCalendar(name=name, place=Place(label=label, expected="a calendar", url=url, path=path, cache=cache))
+    if kind == "caldav":
+        collection = Collection(label=label, url=url or "", username=username, password=password)
+        return CaldavCalendar(name=name, collection=collection, all_day=all_day)
+    if kind != "ics":
+        raise ConfigError(f"unknown kind of calendar {kind!r}", hint="there are ics and caldav")
+    place = Place(label=label, expected="a calendar", url=url, path=path, cache=cache)
+    return IcsCalendar(name=name, place=place, all_day=all_day)
 
 
 def merge(busy: Iterable[Busy]) -> tuple[Busy, ...]:
@@ -70,26 +84,82 @@ def merge(busy: Iterable[Busy]) -> tuple[Busy, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IcsCalendar:
-    """A calendar file or feed (RFC 5545)."""
+    """A calendar file or feed (RFC 5545). `all_day`: whole days block, too."""
 
     name: str
     place: Place
+    all_day: bool = False
 
     def busy(self, *, start: datetime, end: datetime, zone: tzinfo) -> BusyTime:
         calendars, warnings = self.place.understand(lambda raw: read_calendars(self.place, raw))
-        start, end = start.astimezone(UTC), end.astimezone(UTC)
-        notes = Notes()
-        busy: list[Busy] = []
-        for calendar in calendars:
-            zones = Zones(zone, calendar.zones)
-            events = [each for each in calendar.components if each.kind == "VEVENT" and not each.uid.endswith(OURS)]
-            for each in occurrences(events, zones, start=start, end=end, notes=notes):
-                if each.cancelled or each.component.word("TRANSP") == "TRANSPARENT":
-                    continue
-                if isinstance(each.starts, datetime) and isinstance(each.ends, datetime):
-                    begins, stops = max(utc(each.starts), start), min(utc(each.ends), end)
-                    busy.append(Busy(starts_at=begins, ends_at=stops, title=each.component.title))
-        return BusyTime(
-            busy=merge(busy),
-            warnings=tuple(f"{self.name}: {warning}" for warning in warnings) + notes.sentences(self.name),
-        )
+        said = tuple(f"{self.name}: {warning}" for warning in warnings)
+        return _taken(calendars, self.name, start, end, zone, all_day=self.all_day, warnings=said)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaldavCalendar:
+    """A calendar on a CalDAV server, of which only what lies within the window is asked for."""
+
+    name: str
+    collection: Collection
+    all_day: bool = False
+
+    def busy(self, *, start: datetime, end: datetime, zone: tzinfo) -> BusyTime:
+        place = Place(label=self.collection.label, expected="a calendar", url=self.collection.url)
+        calendars = [
+            calendar for body in self.collection.between(start, end) for calendar in read_calendars(place, body)[0]
+        ]
+        return _taken(_joined(calendars), self.name, start, end, zone, all_day=self.all_day)
+
+
+def _joined(calendars: Iterable[feed.Calendar]) -> list[feed.Calendar]:
+    """The same events in as few calendars as their time zones allow: a server puts each event into one of its own."""
+    joined: list[feed.Calendar] = []
+    for calendar in calendars:
+        for whole in joined:
+            if all(whole.zones.get(name, rules) == rules for name, rules in calendar.zones.items()):
+                whole.components += calendar.components
+                whole.zones |= calendar.zones
+                break
+        else:
+            joined.append(calendar)
+    return joined
+
+
+def _taken(
+    calendars: Iterable[feed.Calendar],
+    name: str,
+    start: datetime,
+    end: datetime,
+    zone: tzinfo,
+    *,
+    all_day: bool,
+    warnings: tuple[str, ...] = (),
+) -> BusyTime:
+    """What these calendars block within [start, end)."""
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    notes = Notes()
+    busy: list[Busy] = []
+    for calendar in calendars:
+        zones = Zones(zone, calendar.zones)
+        events = [each for each in calendar.components if each.kind == "VEVENT" and not each.uid.endswith(OURS)]
+        for each in occurrences(events, zones, start=start, end=end, notes=notes):
+            if each.cancelled or each.component.word("TRANSP") == "TRANSPARENT":
+                continue
+            if isinstance(each.starts, datetime) and isinstance(each.ends, datetime):
+                begins, stops = utc(each.starts), utc(each.ends)
+            elif all_day:
+                begins, stops = whole_days(each.starts, each.ends, zone)
+            else:
+                continue
+            busy.append(Busy(starts_at=max(begins, start), ends_at=min(stops, end), title=each.component.title))
+    return BusyTime(busy=merge(busy), warnings=warnings + notes.sentences(name))
+
+
+def whole_days(first: date, end: date, zone: tzinfo) -> tuple[datetime, datetime]:
+    """The time from the first day's midnight to that of `end`, at least one day, on the student's own clock."""
+    last = max(end, first + timedelta(days=1)) if first < date.max else first
+    return (
+        utc(datetime.combine(first, time(), tzinfo=zone)),
+        utc(datetime.combine(last, time(), tzinfo=zone)),
+    )

@@ -11,11 +11,16 @@ from gradent_cli.records import Session
 
 UID_DOMAIN = "gradent"
 
+PRODUCT = "-//gradent//study plan//EN"
+"""Another program that changes an event puts its own name in this one's place."""
+
 _HEAD = (
     "BEGIN:VCALENDAR",
     "VERSION:2.0",
-    "PRODID:-//gradent//study plan//EN",
+    f"PRODID:{PRODUCT}",
     "CALSCALE:GREGORIAN",
+)
+_FEED = (
     "METHOD:PUBLISH",
     "NAME:Study plan",
     "X-WR-CALNAME:Study plan",
@@ -29,21 +34,33 @@ def render(sessions: Iterable[Session]) -> bytes:
 
     The UID is the session's id, so a session that moves stays the same event for the calendar program.
     """
-    lines = [*_HEAD]
+    lines = [*_HEAD, *_FEED]
     for session in sessions:
-        lines += (
-            "BEGIN:VEVENT",
-            f"UID:{session.id}@{UID_DOMAIN}",
-            f"DTSTAMP:{_utc(session.changed_at or session.starts_at)}",
-            f"DTSTART:{_utc(session.starts_at)}",
-            f"DTEND:{_utc(session.ends_at)}",
-            f"SEQUENCE:{session.sequence}",
-            f"SUMMARY:{_escaped(session.title)}",
-            "CATEGORIES:gradent",
-            "END:VEVENT",
-        )
-    lines.append("END:VCALENDAR")
-    return b"".join(_folded(line) for line in lines)
+        lines += _event(session)
+    return _folded_lines(lines)
+
+
+def render_event(session: Session) -> bytes:
+    """The same event alone, as a CalDAV server takes it: without METHOD (RFC 4791 4.1)."""
+    return _folded_lines([*_HEAD, *_event(session)])
+
+
+def _event(session: Session) -> tuple[str, ...]:
+    return (
+        "BEGIN:VEVENT",
+        f"UID:{session.id}@{UID_DOMAIN}",
+        f"DTSTAMP:{_utc(session.changed_at or session.starts_at)}",
+        f"DTSTART:{_utc(session.starts_at)}",
+        f"DTEND:{_utc(session.ends_at)}",
+        f"SEQUENCE:{session.sequence}",
+        f"SUMMARY:{_escaped(session.title)}",
+        "CATEGORIES:gradent",
+        "END:VEVENT",
+    )
+
+
+def _folded_lines(lines: Iterable[str]) -> bytes:
+    return b"".join(_folded(line) for line in (*lines, "END:VCALENDAR"))
 
 
 def _utc(moment: datetime) -> str:

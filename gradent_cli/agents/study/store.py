@@ -8,7 +8,7 @@ gone: kept with all its sessions in case it comes back, but not known any more.
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -511,8 +511,7 @@ class Store:
                 the plan still has that session.
         """
         minutes = Counter(self.logged())
-        rows = reading(self._connection, "SELECT * FROM sessions WHERE declined", table="sessions")
-        for session in map(_session, rows):
+        for session in self.declined():
             minutes[session.assignment_id] += _minutes(session)
         going_on = [each for each in self.sessions() if each.starts_at <= now < each.ends_at] if beside_plan else []
         for session in going_on:
@@ -531,6 +530,51 @@ class Store:
             table="sessions",
         )
         return tuple(_session(row) for row in rows)
+
+    # What the student does to sessions in their own calendar
+
+    def declined(self) -> tuple[Session, ...]:
+        """The sessions that the student does not want."""
+        rows = reading(self._connection, "SELECT * FROM sessions WHERE declined", table="sessions")
+        return tuple(map(_session, rows))
+
+    def session(self, id: str) -> tuple[Session, bool] | None:
+        """The session with this id, and whether it is in the plan still; None if there never was one."""
+        assignment, _, ordinal = id.rpartition("-")
+        query = "SELECT * FROM sessions WHERE assignment_id = ? AND ordinal = ?"
+        rows = reading(self._connection, query, assignment, ordinal, table="sessions")
+        return (_session(rows[0]), not rows[0]["cancelled"]) if rows else None
+
+    def pin(self, session: Session, *, starts_at: datetime, ends_at: datetime, sequence: int, now: datetime) -> Session:
+        """Put the session where the student wants it: back into the plan if it was not in it, and to stay there."""
+        pinned = replace(session, starts_at=starts_at, ends_at=ends_at, pinned=True, sequence=sequence, changed_at=now)
+        with transaction(self._connection):
+            self._connection.execute(
+                """
+                UPDATE sessions SET starts_at = ?, ends_at = ?, pinned = 1, sequence = ?, changed_at = ?, cancelled = 0
+                WHERE assignment_id = ? AND ordinal = ?
+                """,
+                (
+                    to_text(starts_at),
+                    to_text(ends_at),
+                    sequence,
+                    to_text(now),
+                    session.assignment_id,
+                    session.ordinal,
+                ),
+            )
+        return pinned
+
+    def decline(self, session: Session, *, now: datetime) -> None:
+        """Take out a session that the student does not want; its minutes need no place any more."""
+        with transaction(self._connection):
+            self._connection.execute(
+                """
+                UPDATE sessions SET cancelled = 1, declined = 1, changed_at = ?
+                WHERE assignment_id = ? AND ordinal = ?
+                """,
+                (to_text(now), session.assignment_id, session.ordinal),
+            )
 
     def plan(self, *, now: datetime, sources: Collection[str] | None = None) -> Plan:
         """The plan as it was last saved: sessions that are not over yet, and what does not fit.
@@ -566,7 +610,7 @@ class Store:
             query = "SELECT * FROM sessions WHERE ends_at > ? AND NOT cancelled"
             rows = reading(self._connection, query, to_text(now), table="sessions")
             before = {session.id: session for session in map(_session, rows)}
-            for session in plan.sessions:
+            for session in self._numbered(plan.sessions):
                 old = before.pop(session.id, None)
                 if old is None:
                     new.append(session)
@@ -605,6 +649,24 @@ class Store:
             if publish is not None:
                 publish(self.sessions())
         return PlanChanges(new=tuple(new), moved=tuple(moved), removed=tuple(before.values()))
+
+    def _numbered(self, sessions: Iterable[Session]) -> Iterator[Session]:
+        """The same with other ordinals for those that bear the name of a session that the student declined."""
+        sessions = tuple(sessions)
+        declined = {session.id for session in self.declined()}
+        if not declined:
+            yield from sessions
+            return
+        rows = reading(self._connection, "SELECT assignment_id, max(ordinal) AS last FROM sessions GROUP BY 1")
+        last: dict[str, int] = {row["assignment_id"]: row["last"] for row in rows}
+        for session in sessions:
+            last[session.assignment_id] = max(last.get(session.assignment_id, 0), session.ordinal)
+        for session in sessions:
+            if session.id in declined:
+                last[session.assignment_id] += 1
+                yield replace(session, ordinal=last[session.assignment_id])
+            else:
+                yield session
 
 
 def _shown(session: Session) -> tuple[object, ...]:
