@@ -37,7 +37,8 @@ class Agenda:
     """What lies ahead at `now` on the clock of `zone`.
 
     `days` are those with anything on them. `work` is what is still to do, by due date; `overdue` is its part whose
-    date has passed. `later` counts the sessions behind the last day that was asked for.
+    date has passed, and `known` also what is done, by its id. `later` counts the sessions behind the last day that
+    was asked for.
     """
 
     now: datetime
@@ -47,7 +48,7 @@ class Agenda:
     work: tuple["Known", ...]
     overdue: tuple["Known", ...]
     short: tuple[Shortfall, ...]
-    titles: Mapping[str, str]
+    known: Mapping[str, Assignment]
     later: int
 
     @property
@@ -65,7 +66,8 @@ class Agenda:
 
     def title(self, assignment_id: str) -> str:
         """The assignment's name with its course, or what else there is to call it by."""
-        return self.titles.get(assignment_id, assignment_id)
+        assignment = self.known.get(assignment_id)
+        return words.session_title(assignment) if assignment else assignment_id
 
 
 def collect(
@@ -101,7 +103,7 @@ def collect(
         work=work,
         overdue=tuple(each for each in work if each.status(now) == "overdue"),
         short=plan.short,
-        titles={each.assignment.id: words.session_title(each.assignment) for each in known},
+        known={each.assignment.id: each.assignment for each in known},
         later=len(ahead) - sum(len(sessions.get(day, ())) for day in dates),
     )
 
@@ -289,19 +291,17 @@ def _day(day: Day, agenda: Agenda, mark: Marks) -> list[str]:
     entries: list[tuple[datetime, int, str, str, str]] = []
     for session in day.sessions:
         start, end = words.local(session.starts_at, agenda.zone), words.local(session.ends_at, agenda.zone)
-        entries.append(
-            (session.starts_at, 1, mark.pinned if session.pinned else "", f"{start:%H:%M}-{end:%H:%M}", session.title)
-        )
+        sign = mark.pinned if session.pinned else " "
+        entries.append((session.starts_at, 1, sign, f"{start:%H:%M}-{end:%H:%M}", session.title))
     for assignment in day.due:
         if assignment.due_at is not None:
             moment = words.local(assignment.due_at, agenda.zone)
             entries.append((assignment.due_at, 0, mark.due, f"{moment:%H:%M} due  ", words.session_title(assignment)))
-    return [head, *(_entry(*rest, mark) for _, _, *rest in sorted(entries))]
-
-
-def _entry(sign: str, when: str, title: str, mark: Marks) -> str:
-    line = hanging(f"{sign or ' '} {when}  ", title)
-    return paint(sign, "yellow" if sign == mark.due else "green") + line[1:] if sign else line
+    lines = [head]
+    for _, _, sign, when, title in sorted(entries):
+        line = hanging(f"{sign} {when}  ", title)
+        lines.append(paint(sign, "yellow" if sign == mark.due else "green") + line[1:])
+    return lines
 
 
 def _closing(agenda: Agenda, machine: tzinfo, mark: Marks) -> list[str]:
