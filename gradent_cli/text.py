@@ -64,13 +64,13 @@ def wrap(text: str, limit: int, margin: str = "") -> list[str]:
     line = ""
     for blanks, word in re.findall(r"(\s*)(\S+)", text.expandtabs()):
         endless = columns(margin + word) > limit and columns(line + blanks) < limit
-        if not line.strip() or endless or columns(line + blanks + word) <= limit:
-            line += blanks
-        else:
+        if line.strip() and not endless and columns(line + blanks + word) > limit:
             lines.append(line)
             line = margin
+        elif line.strip() or not lines:
+            line += blanks
         rest = word
-        while columns(line + rest) > limit:
+        while rest and columns(line + rest) > limit:
             part, rest = _fitting(rest, limit - columns(line), at_least_one=not line.strip())
             lines.append(line + part)
             line = margin

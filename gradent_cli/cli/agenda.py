@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gradent_cli.agents.study import words
 from gradent_cli.cli.render import hanging, paint, utc, width
 from gradent_cli.records import Assignment, Plan, Session, Shortfall
-from gradent_cli.text import count
+from gradent_cli.text import count, one_line
 
 if TYPE_CHECKING:
     from gradent_cli.agents.study.store import Known
@@ -292,7 +292,7 @@ def _day(day: Day, agenda: Agenda, mark: Marks) -> list[str]:
     for session in day.sessions:
         start, end = words.local(session.starts_at, agenda.zone), words.local(session.ends_at, agenda.zone)
         sign = mark.pinned if session.pinned else " "
-        entries.append((session.starts_at, 1, sign, f"{start:%H:%M}-{end:%H:%M}", session.title))
+        entries.append((session.starts_at, 1, sign, f"{start:%H:%M}-{end:%H:%M}", one_line(session.title)))
     for assignment in day.due:
         if assignment.due_at is not None:
             moment = words.local(assignment.due_at, agenda.zone)

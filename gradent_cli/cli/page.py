@@ -57,10 +57,10 @@ def html(agenda: Agenda, *, over: Iterable[Session], left: Mapping[str, float | 
     """
     picture = _picture(agenda, over)
     style = files("gradent_cli.cli").joinpath("page.css").read_text(encoding="utf-8")
+    today = f"{agenda.today:%A}, {agenda.today.day} {agenda.today:%B %Y}"
     parts = [
         f"{_HEAD}<style>\n{style}</style>\n</head>\n<body>\n<main>",
-        f'<header>\n<h1>Study plan</h1>\n<p class="lead">{agenda.today:%A}, {agenda.today.day} {agenda.today:%B %Y}</p>',
-        "</header>",
+        f'<header>\n<h1>Study plan</h1>\n<p class="lead">{today}</p>\n</header>',
         _facts(agenda),
         _needs(agenda),
         f'<p class="card">{_code(nothing)}</p>' if nothing else "",
