@@ -142,7 +142,7 @@ def _facts(agenda: Agenda) -> str:
         facts.append(("This week", words.length(minutes(week)), f"in {count(len(week), 'session')}"))
         whole = count(len(agenda.sessions), "session")
         facts.append(("In all", words.length(minutes(agenda.sessions)), f"in {whole}"))
-    items = (f"<div><dt>{name}</dt><dd>{value}<span>{more}</span></dd></div>" for name, value, more in facts)
+    items = (f"<div><dt>{name}</dt><dd>{value} <span>{more}</span></dd></div>" for name, value, more in facts)
     return f'<dl class="facts">{"".join(items)}</dl>' if facts else ""
 
 
@@ -315,7 +315,7 @@ def _row(picture: _Picture, each: "Known", left: float | None) -> str:
     if assignment.url and assignment.url.startswith(("https://", "http://")):
         name = f'<a href="{escape_html(clean(assignment.url), quote=True)}">{name}</a>'
     dot = f'<span class="dot {_colour(picture, assignment)}" aria-hidden="true"></span>'
-    course = f"<small>{dot}{_said(assignment.course)}</small>" if assignment.course else ""
+    course = f" <small>{dot}{_said(assignment.course)}</small>" if assignment.course else ""
     effort = risk = "unknown"
     if assessment:
         low, likely, high = (
