@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
-import flit_core.buildapi
+import flit_core.buildapi  # type: ignore[import-untyped]  # it has no types
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,6 +101,7 @@ def test_assignments_are_listed_with_effort_rest_and_risk():
     agenda = replace(collected(), work=(assessed(ESSAY), *known(LATE)))
     seen = Outline(page.html(agenda, over=(), left={ESSAY.id: 6.25}, nothing=""))
     assert "Essay <1> WRIT 101 Wed 25 Nov 12:00 8.5 h 4–14 6.25 h 72 of 100" in seen.text
+    assert "Assignments 2 open" in seen.text
     assert "Lab yesterday 09:00 (overdue) unknown unknown unknown" in seen.text
 
 

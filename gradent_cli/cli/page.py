@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from html import escape as escape_html
 from importlib.resources import files
+from math import ceil
 from typing import TYPE_CHECKING
 
 from gradent_cli.agents.study import words
@@ -38,11 +39,9 @@ _HEAD = """\
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """What all weeks are drawn with: the hours of the axis from midnight, the class of each course, what is over."""
+    """What all weeks are drawn with: the class of each course, and what is over by day."""
 
     agenda: Agenda
-    first_hour: int
-    last_hour: int
     colours: Mapping[str | None, str]
     over: Mapping[date, Sequence[Session]]
 
@@ -102,14 +101,8 @@ def _picture(agenda: Agenda, over: Iterable[Session]) -> _Picture:
         day = words.local(session.starts_at, agenda.zone).date()
         if session.ends_at <= agenda.now and session.assignment_id in agenda.known and day >= monday(agenda.today):
             past.setdefault(day, []).append(session)
-    drawn = [*agenda.sessions, *(session for sessions in past.values() for session in sessions)]
-    tops = [_top(session.starts_at, agenda) for session in drawn] or [9.0]
-    ends = [_top(session.starts_at, agenda) + session.duration / _HOUR for session in drawn] or [9.0]
-    first = int(min(tops))
     return _Picture(
         agenda=agenda,
-        first_hour=first,
-        last_hour=max(first + 6, -int(-max(ends) // 1)),
         colours={course: f"c{index % _COLOURS}" for index, course in enumerate(courses)},
         over=past,
     )
@@ -191,35 +184,42 @@ def _week(picture: _Picture, start: date, days: Mapping[date, Day]) -> str:
     span = f"{start.day} {start:%b} – {dates[-1].day} {dates[-1]:%b}"
     name = {0: "This week", 1: "Next week"}.get(weeks, f"Week {start.isocalendar().week}")
     load = f"{words.length(minutes(planned))} in {count(len(planned), 'session')}" if planned else "nothing planned"
-    drawn = planned or any(day in picture.over for day in dates)
-    hours = picture.last_hour - picture.first_hour if drawn else 0
-    axis = "".join(
-        f'<span style="--at:{number}">{(picture.first_hour + number) % 24:02}:00</span>' for number in range(hours)
-    )
+    first, hours = _axis([*planned, *(session for day in dates for session in picture.over.get(day, ()))], agenda)
+    axis = "".join(f'<span style="--at:{number}">{(first + number) % 24:02}:00</span>' for number in range(hours))
     return "\n".join(
         [
             f'<section class="week" aria-label="{name}, {span}">',
             f"<h2>{name} <small>{span} · {load}</small></h2>",
             f'<div class="grid" style="--hours:{hours}">',
             f'<div class="axis" aria-hidden="true">{axis}</div>',
-            *(_day(picture, day, column) for column, day in enumerate(here, start=2)),
+            *(_day(picture, day, column, first, hours) for column, day in enumerate(here, start=2)),
             "</div>",
             "</section>",
         ]
     )
 
 
-def _day(picture: _Picture, day: Day, column: int) -> str:
+def _axis(sessions: Sequence[Session], agenda: Agenda) -> tuple[int, int]:
+    """The first hour to show and how many; none without sessions, and never so few that a day is no picture."""
+    if not sessions:
+        return 0, 0
+    first = int(min(_top(session.starts_at, agenda) for session in sessions))
+    last = max(_top(session.starts_at, agenda) + session.duration / _HOUR for session in sessions)
+    return first, max(6, ceil(last) - first)
+
+
+def _day(picture: _Picture, day: Day, column: int, first: int, hours: int) -> str:
     agenda = picture.agenda
     over = picture.over.get(day.date, ())
     kinds = ["day"]
     kinds += ["today"] * (day.date == agenda.today) + ["gone"] * (day.date < agenda.today)
     kinds += ["empty"] * (not day.sessions and not day.due and not over)
     due = "".join(_due(assignment, agenda) for assignment in day.due)
-    blocks = "".join(_blocks(picture, [*over, *day.sessions]))
-    now = _top(agenda.now, agenda) - picture.first_hour
-    if day.date == agenda.today and 0 <= now <= picture.last_hour - picture.first_hour:
-        blocks += f'<li class="now" style="--top:{now:.4g}" aria-hidden="true"></li>'
+    blocks = "".join(_blocks(picture, [*over, *day.sessions], first))
+    now = _top(agenda.now, agenda) - first
+    if day.date == agenda.today and 0 <= now < hours:
+        line = f'<li class="now" style="--top:{now:.4g}" aria-hidden="true"></li>'
+        blocks = line + blocks  # what comes later is drawn above it
     label = f'<time datetime="{day.date}">{day.date:%a} {day.date.day}</time> <span>{day.date:%b}</span>'
     heading = f"<h3>{label}{_near(day.date, agenda)}</h3>"
     return "\n".join(
@@ -257,19 +257,19 @@ def _due(assignment: Assignment, agenda: Agenda) -> str:
         return ""
     moment = f"{words.local(assignment.due_at, agenda.zone):%H:%M}"
     title = words.session_title(assignment)
-    return f'<li title="{escape(f"{moment} due: {title}")}"><b>{moment} due</b> {_said(title)}</li>'
+    return f'<li title="{escape(f"{moment} due: {title}")}"><span><b>{moment} due</b> {_said(title)}</span></li>'
 
 
-def _blocks(picture: _Picture, sessions: Sequence[Session]) -> Iterable[str]:
+def _blocks(picture: _Picture, sessions: Sequence[Session], first: int) -> Iterable[str]:
     agenda = picture.agenda
     for session, lane, lanes in side_by_side(sessions):
         start, end = words.local(session.starts_at, agenda.zone), words.local(session.ends_at, agenda.zone)
         kinds = ["block", _colour(picture, agenda.known.get(session.assignment_id))]
         kinds += ["brief"] * (session.duration < timedelta(minutes=50)) + ["pinned"] * session.pinned
-        kinds += ["over"] * (session.ends_at <= agenda.now)
+        kinds += ["narrow"] * (lanes > 1) + ["over"] * (session.ends_at <= agenda.now)
         notes = [note for note, true in (("pinned", session.pinned), ("over", session.ends_at <= agenda.now)) if true]
         place = (
-            f"--top:{_top(session.starts_at, agenda) - picture.first_hour:.4g};--length:{session.duration / _HOUR:.4g};"
+            f"--top:{_top(session.starts_at, agenda) - first:.4g};--length:{session.duration / _HOUR:.4g};"
             f"--lane:{lane};--lanes:{lanes}"
         )
         until = f"–{end:%H:%M}"
@@ -304,7 +304,7 @@ def _assignments(picture: _Picture, left: Mapping[str, float | None]) -> str:
     rows = "\n".join(_row(picture, each, left.get(each.assignment.id)) for each in picture.agenda.work)
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("Assignment", "Due", "Effort", "Left", "Risk"))
     return (
-        f'<section class="card">\n<h2>Assignments <small>{count(len(picture.agenda.work), "open")}</small></h2>\n'
+        f'<section class="card">\n<h2>Assignments <small>{len(picture.agenda.work)} open</small></h2>\n'
         f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</section>"
     )
 
