@@ -48,6 +48,76 @@ def cut_bytes(text: str, limit: int, *, mark: str = CUT) -> str:
     return kept.rstrip("\u200d\ufe0f ").rstrip() + mark
 
 
+def columns(text: str) -> int:
+    """How many columns of a terminal `text` takes: two for wide characters and emoji, none for what joins another."""
+    return len(text) if text.isascii() else sum(width for _, width in _clusters(text))
+
+
+def cut_columns(text: str, limit: int, *, mark: str = "…") -> str:
+    """At most `limit` columns, ending in `mark` when something was cut."""
+    if columns(text) <= limit:
+        return text
+    return _fitting(text, limit - columns(mark))[0].rstrip() + mark
+
+
+def wrap(text: str, limit: int, margin: str = "") -> list[str]:
+    """Lines of at most `limit` columns, broken at blanks, and inside what is longer than a line of its own.
+
+    Lines after the first begin with `margin`; blanks at a break are dropped, those that `text` begins with stay.
+    """
+    lines: list[str] = []
+    line = ""
+    for blanks, word in re.findall(r"(\s*)(\S+)", text.expandtabs()):
+        endless = columns(margin + word) > limit and columns(line + blanks) < limit
+        if line.strip() and not endless and columns(line + blanks + word) > limit:
+            lines.append(line)
+            line = margin
+        elif line.strip() or not lines:
+            line += blanks
+        rest = word
+        while rest and columns(line + rest) > limit:
+            part, rest = _fitting(rest, limit - columns(line), at_least_one=not line.strip())
+            lines.append(line + part)
+            line = margin
+        line += rest
+    return [*lines, line] if line.strip() else lines
+
+
+def _fitting(text: str, limit: int, *, at_least_one: bool = False) -> tuple[str, str]:
+    """The beginning of `text` that fits into `limit` columns, and the rest; no character is torn apart."""
+    end = used = 0
+    for cluster, width in _clusters(text):
+        if used + width > limit and (end or not at_least_one):
+            break
+        end, used = end + len(cluster), used + width
+    return text[:end], text[end:]
+
+
+def _clusters(text: str) -> Iterator[tuple[str, int]]:
+    """Characters with all that joins them, and their columns.
+
+    https://www.unicode.org/reports/tr11/ and /tr51/: wide and full-width characters take two; an emoji with its skin
+    tone, a row joined by U+200D and a symbol that U+FE0F makes an emoji are one picture of two.
+    """
+    import unicodedata
+
+    cluster, width, joined = "", 0, False
+    for character in text:
+        code = ord(character)
+        mark = unicodedata.category(character) in ("Mn", "Me", "Cf") and code != 0xAD  # a soft hyphen is shown
+        if cluster and (joined or mark or 0x1160 <= code <= 0x11FF or 0x1F3FB <= code <= 0x1F3FF):
+            cluster += character
+            joined = code == 0x200D
+            width = 2 if code == 0xFE0F else width
+            continue
+        if cluster:
+            yield cluster, width
+        cluster, joined = character, False
+        width = 0 if mark else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    if cluster:
+        yield cluster, width
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """`count(1, "session")` -> `"1 session"`, `count(2, "session")` -> `"2 sessions"`."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"

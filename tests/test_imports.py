@@ -39,6 +39,8 @@ def quiet_agent(home):
         (("run", "--quiet"), SETTINGS),
         (("status", "--json"), SETTINGS),
         (("history", "--json"), SETTINGS),
+        (("plan",), SETTINGS),
+        (("plan", "--html", "-"), SETTINGS),
         (("config", "path"), set()),
     ],
 )

@@ -1,14 +1,14 @@
 import json
 from dataclasses import replace
 from datetime import UTC, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from gradent_cli.agents.study.store import Known
 from gradent_cli.cli import render
 from gradent_cli.outbox import Backlog
-from gradent_cli.records import Assignment, Delivery, Plan, Run, Session, Shortfall, ToolCall
+from gradent_cli.records import Assignment, Delivery, Run, ToolCall
+from gradent_cli.text import columns
 from tests.street.clock import NOW
 
 CALL = ToolCall(
@@ -29,11 +29,6 @@ KNOWN = [
     Known(assignment=assignment, assessment=None, first_seen_at=NOW, last_seen_at=NOW, vanished=False)
     for assignment in (ESSAY, LATE)
 ]
-SESSION = Session(
-    assignment_id=ESSAY.id, ordinal=1, title="Essay <1> (WRIT 101)",
-    starts_at=NOW + timedelta(hours=1), ends_at=NOW + timedelta(hours=3),
-)  # fmt: skip
-PLAN = Plan(sessions=(SESSION,), short=(Shortfall(assignment_id=LATE.id, minutes=90, remedy="An hour more helps."),))
 
 
 def test_a_run_as_json_has_the_keys_that_scripts_rely_on():
@@ -56,7 +51,6 @@ def test_no_line_is_wider_than_the_terminal():
         render.tool_line(CALL),
         render.run_page(RUN, UTC),
         render.history_table([RUN, replace(RUN, summary="word " * 50)], UTC),
-        render.agenda(PLAN, KNOWN, UTC, NOW, per_day=timedelta(hours=4)),
         render.assignments_table([(known, 2.5) for known in KNOWN], UTC, NOW),
     ]
     assert max(len(line) for page in pages for line in page.splitlines()) <= 80
@@ -101,6 +95,15 @@ def test_what_becomes_of_messages_is_said_in_eighty_columns():
     assert max(len(line) for sentence in sentences for line in sentence.splitlines()) <= 80
 
 
+def test_wide_titles_keep_their_table_in_shape():
+    """Columns are counted as a terminal shows them: two for each of these."""
+    wide = [replace(KNOWN[0], assignment=replace(ESSAY, title=title)) for title in ("線形代数の課題" * 9, "Essay")]
+    page = render.assignments_table([(known, 2.5) for known in wide], UTC, NOW)
+    assert max(map(columns, page.splitlines())) <= 80
+    rows = render.table([["線形", "1"], ["Essay", "2"]], ["WHAT", "N"]).splitlines()
+    assert [columns(row[: row.index(end)]) for row, end in zip(rows[1:], "12", strict=True)] == [7, 7]
+
+
 def test_a_command_is_not_broken_at_its_hyphens():
     """It can be copied as it stands, whatever the width."""
     for blanks in range(60, 80):
@@ -143,29 +146,3 @@ def test_what_waits_for_a_channel_is_said_with_the_reason(changes, lines):
     document = json.loads(json.dumps(render.backlog_document(Backlog(**(known | changes)))))
     assert render.backlog_text(document, UTC).splitlines() == lines
     assert set(document) == {"channel", "waiting", "oldest_at", "refused", "reason", "since", "next_try_at"}
-
-
-def test_the_agenda_shows_days_sessions_dues_and_what_does_not_fit():
-    """In the student's own zone: overdue first, then day by day, then what is short."""
-    text = render.agenda(PLAN, KNOWN, ZoneInfo("Europe/Amsterdam"), NOW, per_day=timedelta(hours=4))
-    assert text.splitlines() == [
-        "Overdue",
-        "  Lab, due Sun 22 Nov 10:00",
-        "Mon 23 Nov  █████░░░░░ 2h",
-        "  11:00-13:00  Essay <1> (WRIT 101)",
-        "Wed 25 Nov",
-        "  13:00 due    Essay <1> (WRIT 101)",
-        "Does not fit",
-        "  Lab: 1h 30min short. An hour more helps.",
-    ]
-
-
-def test_the_plan_as_json_names_sessions_shortfalls_and_days():
-    """The contract's keys."""
-    document = render.plan_document(PLAN, UTC)
-    assert document["sessions"][0] == {
-        "id": f"{ESSAY.id}-1", "assignment_id": ESSAY.id, "title": SESSION.title,
-        "starts_at": "2026-11-23T10:00:00Z", "ends_at": "2026-11-23T12:00:00Z", "pinned": False,
-    }  # fmt: skip
-    assert document["short"] == [{"assignment_id": LATE.id, "minutes": 90, "remedy": "An hour more helps."}]
-    assert document["days"] == [{"date": "2026-11-23", "minutes": 120}]

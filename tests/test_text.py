@@ -5,8 +5,20 @@ import unicodedata
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from gradent_cli.text import CUT, Redactor, clean, count, cut_bytes, cut_characters, one_line
+from gradent_cli.text import (
+    CUT,
+    Redactor,
+    clean,
+    columns,
+    count,
+    cut_bytes,
+    cut_characters,
+    cut_columns,
+    one_line,
+    wrap,
+)
 
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=200)
 WORDS = st.text(st.sampled_from("aé漢🎓👩‍🎓 \n"), max_size=200)
@@ -165,3 +177,55 @@ def test_a_line_without_anything_to_see_is_empty(text):
     """Zero-width characters alone are no title; in a word or an emoji they stay."""
     assert one_line(text) == ""
     assert one_line(f"a{text.strip()}b") == f"a{text.strip()}b"
+
+
+SHOWN = ["a", "é", "e\u0301", "ß", "日", "本", "ｱ", "Ａ", "각", "\u1112\u1161\u11ab", "👩\u200d👩\u200d👧", "❤\ufe0f",
+         "👍🏽", "🇳🇱", "⚠", "©", "—", "ש", "ع"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(SHOWN)).map("".join))
+def test_columns_are_counted_as_a_terminal_library_counts_them(text):
+    """Rich knows the widths of every character, and of characters that are one picture together."""
+    assert columns(text) == cell_len(text)
+
+
+@given(
+    st.lists(st.sampled_from([*SHOWN, " ", "  ", "word ", "a-hyphen "]), max_size=60).map("".join), st.integers(2, 30)
+)
+def test_wrapped_lines_fit_and_lose_nothing(text, limit):
+    """Each is as wide as it may be at most, and all characters but blanks are there in their order."""
+    lines = wrap(text, limit, " " * (limit // 4))
+    assert all(columns(line) <= limit for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all(line.strip() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", []),
+        ("   ", []),
+        ("one two three", ["one two", "  three"]),
+        ("  one two", ["  one", "  two"]),
+        ("one supercalifragilistic", ["one supe", "  rcalif", "  ragili", "  stic"]),
+        ("ab 線形代数の課題", ["ab 線形", "  代数の", "  課題"]),
+        ("--ntfy-token -", ["--ntfy-t", "  oken -"]),
+        ("a --ntfy", ["a --ntfy"]),
+    ],
+)
+def test_lines_break_at_blanks_and_in_what_is_longer_than_a_line(text, lines):
+    """Further lines begin at the margin."""
+    assert wrap(text, 8, "  ") == lines
+
+
+def test_even_a_margin_without_room_ends():
+    """One character a line is better than none."""
+    assert wrap("abc 日本", 2, "    ") == ["ab", "    c", "    日", "    本"]
+
+
+@given(st.lists(st.sampled_from(SHOWN), min_size=1).map("".join), st.integers(1, 20))
+def test_text_cut_to_columns_fits(text, limit):
+    """It ends in the mark exactly when something was cut."""
+    cut = cut_columns(text, limit)
+    assert columns(cut) <= limit
+    assert cut == text or (cut.endswith("…") and text.startswith(cut[:-1]) and columns(text) > limit)

@@ -6,7 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gradent_cli.frequency import in_words
-from gradent_cli.records import Assessment, Assignment, LogEntry, Message, Plan, Run, Session, ToolCall
-from gradent_cli.text import clean, count, one_line
+from gradent_cli.records import Assessment, Assignment, LogEntry, Message, Run, ToolCall
+from gradent_cli.text import clean, columns, count, cut_columns, one_line, wrap
 
 if TYPE_CHECKING:
     from gradent_cli.agents.study.store import Advice, Known
@@ -145,39 +145,6 @@ def assignment_in_full(
     }
 
 
-def plan_document(plan: Plan, zone: tzinfo) -> dict[str, Any]:
-    """The plan as `--json` gives it; `days` are local dates with the minutes planned on each."""
-    return {
-        "sessions": [
-            {
-                "id": session.id,
-                "assignment_id": session.assignment_id,
-                "title": session.title,
-                "starts_at": utc(session.starts_at),
-                "ends_at": utc(session.ends_at),
-                "pinned": session.pinned,
-            }
-            for session in plan.sessions
-        ],
-        "short": [
-            {"assignment_id": short.assignment_id, "minutes": short.minutes, "remedy": short.remedy}
-            for short in plan.short
-        ],
-        "days": [
-            {"date": day, "minutes": round(sum((s.duration for s in sessions), timedelta()).total_seconds() / 60)}
-            for day, sessions in by_day(plan.sessions, zone).items()
-        ],
-    }
-
-
-def by_day(sessions: Iterable[Session], zone: tzinfo) -> dict[str, list[Session]]:
-    """Sessions by the local date on which they start."""
-    days: dict[str, list[Session]] = {}
-    for session in sorted(sessions, key=lambda s: s.starts_at):
-        days.setdefault(session.starts_at.astimezone(zone).date().isoformat(), []).append(session)
-    return days
-
-
 # ── words ──
 
 
@@ -216,25 +183,23 @@ def paint(text: str, colour: str) -> str:
 
 def hanging(head: str, text: str, *, indent: int | None = None) -> str:
     """`head` and then `text`, wrapped to the width; further lines begin under the text, or at `indent`."""
-    margin = " " * (len(head) if indent is None else indent)
+    margin = " " * (columns(head) if indent is None else indent)
     first, *others = text.splitlines() or [""]
-    wrap = textwrap.TextWrapper(width(), subsequent_indent=margin, break_on_hyphens=False)  # a command stays one
-    lines = wrap.wrap(head + first) or [head.rstrip()]
-    wrap.initial_indent = margin
+    lines = wrap(head + first, width(), margin) or [head.rstrip()]
     for other in others:
-        lines += wrap.wrap(other)
+        lines += wrap(margin + other, width(), margin)
     return "\n".join(lines)
 
 
 def table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
     """Left-aligned columns under their heads; the last column is cut to what fits."""
-    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
+    widths = [max(columns(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
     before = sum(widths[:-1]) + 2 * (len(heads) - 1)
     last = max(10, width() - before)
     lines = []
     for row in [heads, *rows]:
-        cell = row[-1] if len(row[-1]) <= last else row[-1][: last - 1] + "…"
-        lines.append("  ".join([*(text.ljust(widths[i]) for i, text in enumerate(row[:-1])), cell]).rstrip())
+        cells = [text + " " * (widths[i] - columns(text)) for i, text in enumerate(row[:-1])]
+        lines.append("  ".join([*cells, cut_columns(row[-1], last)]).rstrip())
     return "\n".join(lines)
 
 
@@ -421,57 +386,12 @@ def pairs(facts: Mapping[str, str]) -> str:
     return "\n".join(hanging(f"{name:<{longest}}  ", value) for name, value in facts.items() if value)
 
 
-# ── the plan ──
-
-
-def agenda(plan: Plan, everything: Sequence["Known"], zone: tzinfo, now: datetime, *, per_day: timedelta) -> str:
-    """Days with their sessions and due dates, a bar for each day's load against `per_day`, and what does not fit."""
-    sessions = by_day((session for session in plan.sessions if session.ends_at > now), zone)
-    due: dict[str, list[tuple[datetime, Assignment]]] = {}
-    overdue = []
-    for known in everything:
-        assignment, status = known.assignment, known.status(now)
-        if status == "overdue" and assignment.due_at is not None:
-            overdue.append(hanging("  ", f"{name(assignment)}, due {local(assignment.due_at, zone)}"))
-        elif status == "open" and assignment.due_at is not None:
-            moment = assignment.due_at.astimezone(zone)
-            due.setdefault(moment.date().isoformat(), []).append((moment, assignment))
-    parts = [paint("Overdue", "red"), *overdue] if overdue else []
-    for day in sorted({*sessions, *due}):
-        parts += _agenda_day(day, sessions.get(day, []), due.get(day, []), zone, per_day)
-    if plan.short:
-        titles = {known.assignment.id: name(known.assignment) for known in everything}
-        parts.append(paint("Does not fit", "red"))
-        for short in plan.short:
-            title = titles.get(short.assignment_id, short.assignment_id)
-            parts.append(hanging("  ", f"{title}: {span(timedelta(minutes=short.minutes))} short. {short.remedy}"))
-    return "\n".join(parts)
-
-
-def _agenda_day(
-    day: str, sessions: Sequence[Session], due: Sequence[tuple[datetime, Assignment]], zone: tzinfo, per_day: timedelta
-) -> list[str]:
-    load = sum((session.duration for session in sessions), timedelta())
-    head = paint(f"{datetime.fromisoformat(day):%a %-d %b}".ljust(11 if sessions else 0), "cyan")
-    lines = [f"{head} {_bar(load / per_day)} {span(load)}" if sessions else head]
-    entries = []
-    for session in sessions:
-        start, end = session.starts_at.astimezone(zone), session.ends_at.astimezone(zone)
-        pinned = " (pinned)" if session.pinned else ""
-        entries.append((start, f"  {start:%H:%M}-{end:%H:%M}  ", session.title + pinned))
-    entries += [(moment, f"  {moment:%H:%M} due    ", name(assignment)) for moment, assignment in due]
-    return lines + [hanging(head, text) for _, head, text in sorted(entries)]
+# ── the assignments ──
 
 
 def name(assignment: Assignment) -> str:
     """`Essay 1 (WRIT 101)`, or the title alone where no course is known."""
     return f"{assignment.title} ({assignment.course})" if assignment.course else assignment.title
-
-
-def _bar(share: float) -> str:
-    """Ten cells; a load over the day's limit shows as full."""
-    filled = min(10, max(1, round(share * 10)))
-    return "█" * filled + "░" * (10 - filled)
 
 
 def assignments_table(rows: Sequence[tuple["Known", float | None]], zone: tzinfo, now: datetime) -> str:

@@ -12,6 +12,7 @@ from gradent_cli.text import count
 
 if TYPE_CHECKING:
     from gradent_cli.agents.study.store import Store
+    from gradent_cli.cli.agenda import Agenda
     from gradent_cli.config import Config
 
 
@@ -21,25 +22,63 @@ def plan(
     ics: Annotated[
         Path | None, typer.Option("--ics", metavar="PATH", help="Write the plan as a calendar file instead.")
     ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", metavar="PATH", help="Write the plan as a page for the browser instead; - prints it."),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", metavar="N", min=1, help="Only the next N days, today being the first.")
+    ] = None,
 ) -> None:
     """Show the study plan that the last run made."""
-    from gradent_cli.cli import render
+    from gradent_cli.cli import agenda, render
+    from gradent_cli.frequency import local_zone
 
+    asked = {"--json": as_json, "--ics": ics is not None, "--html": html is not None}
+    forms = [option for option, given in asked.items() if given]
+    if len(forms) > 1:
+        raise UsageError(f"{' and '.join(forms)} are different answers", hint="ask for one at a time")
+    if ics is not None and days is not None:
+        raise UsageError("--ics always writes the whole plan", hint="leave out --days")
     config, store, zone = _open(context)
-    now = datetime.now(UTC)
-    names = _source_names(config)
-    known = store.plan(now=now, sources=names)
     if ics is not None:
         from gradent_cli.agents.study import plan_ics
         from gradent_cli.files import write_atomic
 
         write_atomic(ics, plan_ics.render(store.sessions()))
         typer.echo(f"Wrote {count(len(store.sessions()), 'session')} to {ics}")
-    elif as_json:
-        render.document(render.plan_document(known, zone))
+        return
+    now = datetime.now(UTC)
+    study = config.settings.study
+    names = _source_names(config)
+    known = store.known(names)
+    found = agenda.collect(
+        store.plan(now=now, sources=names), known, zone=zone, now=now, per_day=study.max_per_day, days=days
+    )
+    nothing = agenda.nothing(known, found, planning=study.auto_schedule)
+    if as_json:
+        render.document(agenda.document(found))
+    elif html is not None:
+        _write_page(html, found, store, nothing)
     else:
-        text = render.agenda(known, store.known(names), zone, now, per_day=config.settings.study.max_per_day)
-        typer.echo(text or "Nothing is planned. `gradent run` makes the plan.")
+        shown = agenda.text(found, machine=local_zone(os.environ))
+        typer.echo("\n\n".join(filter(None, (shown, nothing))))
+
+
+def _write_page(path: str, found: "Agenda", store: "Store", nothing: str) -> None:
+    from gradent_cli.agents.study.schedule import remaining_hours
+    from gradent_cli.cli import page
+
+    worked = store.worked(found.now)
+    left = {each.assignment.id: remaining_hours(each.assessment, worked) for each in found.work}
+    content = page.html(found, over=store.sessions(), left=left, nothing=nothing).encode()
+    if path == "-":
+        typer.echo(content, nl=False)
+    else:
+        from gradent_cli.files import write_atomic
+
+        write_atomic(Path(path), content)
+        typer.echo(f"Wrote the plan to {path}")
 
 
 def assignments(

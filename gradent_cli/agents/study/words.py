@@ -8,17 +8,18 @@ from gradent_cli.text import one_line
 
 def when(moment: datetime, zone: tzinfo) -> str:
     """`Fri 4 Dec 23:59` on the student's own clock."""
-    local = _local(moment, zone)
-    return f"{local:%a} {local.day} {local:%b %H:%M}"
+    there = local(moment, zone)
+    return f"{there:%a} {there.day} {there:%b %H:%M}"
 
 
 def day(moment: datetime, zone: tzinfo) -> str:
     """`Friday 4 Dec` on the student's own clock."""
-    local = _local(moment, zone)
-    return f"{local:%A} {local.day} {local:%b}"
+    there = local(moment, zone)
+    return f"{there:%A} {there.day} {there:%b}"
 
 
-def _local(moment: datetime, zone: tzinfo) -> datetime:
+def local(moment: datetime, zone: tzinfo) -> datetime:
+    """The moment on the student's own clock."""
     try:
         return moment.astimezone(zone)
     except OverflowError:  # the last or first hours of the calendar, which feeds use for "never"

@@ -1,0 +1,317 @@
+"""The plan by day: one set of facts, and how a terminal and `--json` tell it. `page` makes a picture of the same."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gradent_cli.agents.study import words
+from gradent_cli.cli.render import hanging, paint, utc, width
+from gradent_cli.records import Assignment, Plan, Session, Shortfall
+from gradent_cli.text import count, one_line
+
+if TYPE_CHECKING:
+    from gradent_cli.agents.study.store import Known
+
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """A day of the student's: the sessions that begin on it and the work that is due on it, in order of time."""
+
+    date: date
+    sessions: tuple[Session, ...]
+    due: tuple[Assignment, ...]
+
+    @property
+    def minutes(self) -> int:
+        """How much is planned."""
+        return minutes(self.sessions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agenda:
+    """What lies ahead at `now` on the clock of `zone`.
+
+    `days` are those with anything on them. `work` is what is still to do, by due date; `overdue` is its part whose
+    date has passed, and `known` also what is done, by its id. `later` counts the sessions behind the last day that
+    was asked for.
+    """
+
+    now: datetime
+    zone: tzinfo
+    per_day: timedelta
+    days: tuple[Day, ...]
+    work: tuple["Known", ...]
+    overdue: tuple["Known", ...]
+    short: tuple[Shortfall, ...]
+    known: Mapping[str, Assignment]
+    later: int
+
+    @property
+    def today(self) -> date:
+        return words.local(self.now, self.zone).date()
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        return tuple(session for day in self.days for session in day.sessions)
+
+    @property
+    def this_week(self) -> tuple[Session, ...]:
+        """Those of its sessions that begin before next Monday."""
+        return tuple(s for day in self.days if monday(day.date) <= monday(self.today) for s in day.sessions)
+
+    def title(self, assignment_id: str) -> str:
+        """The assignment's name with its course, or what else there is to call it by."""
+        assignment = self.known.get(assignment_id)
+        return words.session_title(assignment) if assignment else assignment_id
+
+
+def collect(
+    plan: Plan,
+    known: Sequence["Known"],
+    *,
+    zone: tzinfo,
+    now: datetime,
+    per_day: timedelta,
+    days: int | None = None,
+) -> Agenda:
+    """Sort the plan and the due dates of what is `known` by day.
+
+    Args:
+        days: how many to show, today being the first; None shows all. What is overdue or short is shown always.
+    """
+    today = words.local(now, zone).date()
+    sessions: dict[date, list[Session]] = {}
+    due: dict[date, list[Assignment]] = {}
+    ahead = sorted((each for each in plan.sessions if each.ends_at > now), key=lambda s: (s.starts_at, s.id))
+    for session in ahead:
+        sessions.setdefault(words.local(session.starts_at, zone).date(), []).append(session)
+    work = tuple(each for each in known if each.status(now) in ("open", "overdue"))
+    for each in work:
+        if each.status(now) == "open" and each.assignment.due_at is not None:
+            due.setdefault(words.local(each.assignment.due_at, zone).date(), []).append(each.assignment)
+    dates = [day for day in sorted({*sessions, *due}) if days is None or (day - today).days < days]
+    return Agenda(
+        now=now,
+        zone=zone,
+        per_day=per_day,
+        days=tuple(Day(date=day, sessions=tuple(sessions.get(day, ())), due=tuple(due.get(day, ()))) for day in dates),
+        work=work,
+        overdue=tuple(each for each in work if each.status(now) == "overdue"),
+        short=plan.short,
+        known={each.assignment.id: each.assignment for each in known},
+        later=len(ahead) - sum(len(sessions.get(day, ())) for day in dates),
+    )
+
+
+def monday(day: date) -> date:
+    """The first day of the week that `day` is in."""
+    return day - day.weekday() * ONE_DAY
+
+
+def minutes(sessions: Iterable[Session]) -> int:
+    """How long sessions are together."""
+    return round(sum((session.duration for session in sessions), timedelta()) / timedelta(minutes=1))
+
+
+# ── JSON ──
+
+
+def document(agenda: Agenda) -> dict[str, Any]:
+    """The plan as `--json` gives it; `days` are dates of the student's own."""
+    return {
+        "sessions": [
+            {
+                "id": session.id,
+                "assignment_id": session.assignment_id,
+                "title": session.title,
+                "starts_at": utc(session.starts_at),
+                "ends_at": utc(session.ends_at),
+                "pinned": session.pinned,
+            }
+            for session in agenda.sessions
+        ],
+        "short": [
+            {"assignment_id": short.assignment_id, "minutes": short.minutes, "remedy": short.remedy}
+            for short in agenda.short
+        ],
+        "days": [
+            {
+                "date": day.date.isoformat(),
+                "minutes": day.minutes,
+                "limit_minutes": agenda.per_day // timedelta(minutes=1),
+                "due": [assignment.id for assignment in day.due],
+            }
+            for day in agenda.days
+        ],
+        "overdue": [
+            {"assignment_id": each.assignment.id, "title": each.assignment.title, "due_at": utc(each.assignment.due_at)}
+            for each in agenda.overdue
+        ],
+        "total_minutes": minutes(agenda.sessions),
+        "timezone": zone_name(agenda.zone),
+    }
+
+
+# ── words ──
+
+
+def said_date(day: date, today: date) -> str:
+    """`Mon 30 Nov`, with the year where it could be another than one thinks."""
+    return f"{day:%a} {day.day} {day:%b}" + (f" {day.year}" if abs((day - today).days) > 300 else "")
+
+
+def near(day: date, today: date) -> str:
+    """What people call the day, where they have a word for it."""
+    return {-1: "yesterday", 0: "today", 1: "tomorrow"}.get((day - today).days, "")
+
+
+def zone_name(zone: tzinfo) -> str:
+    """`Europe/Amsterdam`; a zone that came without a name is the computer's own."""
+    return getattr(zone, "key", None) or ("UTC" if str(zone) == "UTC" else "local time")
+
+
+def total(agenda: Agenda) -> str:
+    """How much is planned, this week and in all."""
+    if not agenda.sessions:
+        return ""
+    week, whole = minutes(agenda.this_week), minutes(agenda.sessions)
+    sessions = count(len(agenda.sessions), "session")
+    if week == whole:
+        return f"{words.length(whole)} in {sessions} this week."
+    last = next(said_date(day.date, agenda.today) for day in reversed(agenda.days) if day.sessions)
+    begin = f"{words.length(week)} this week" if week else "Nothing more this week"
+    return f"{begin}; {words.length(whole)} in {sessions} until {last}."
+
+
+def nothing(known: Sequence["Known"], agenda: Agenda, *, planning: bool) -> str:
+    """Why no session is planned, in one sentence; empty when one is."""
+    if agenda.sessions or agenda.later:
+        return ""
+    if not known:
+        return "No assignment is known yet. `gradent run` reads your sources and makes the plan."
+    if not agenda.work:
+        return "Nothing is planned, as nothing is left to do."
+    if not planning:
+        return "No session is planned, as study.auto_schedule is false."
+    return "No session is planned. `gradent run` makes the plan."
+
+
+# ── a terminal ──
+
+
+class Marks(NamedTuple):
+    """What bars and signs are drawn with; each is one column wide."""
+
+    full: str
+    empty: str
+    due: str
+    pinned: str
+    gap: str
+
+
+_PICTURES = Marks(full="█", empty="░", due="◆", pinned="•", gap="·")
+_LETTERS = Marks(full="#", empty="-", due="!", pinned="*", gap=".")
+
+
+def marks(encoding: str | None, environ: Mapping[str, str]) -> Marks:
+    """What the bars are drawn with: letters where the locale is `C` or the encoding has nothing else.
+
+    Python makes UTF-8 of a `C` locale and says so in LC_CTYPE (https://peps.python.org/pep-0538/), so what the person
+    set is what counts. Where nothing is set, as under cron, Python's own guess stands.
+    """
+    said = environ.get("LC_ALL") or environ.get("LANG") or ""
+    try:
+        "".join(_PICTURES).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return _LETTERS
+    return _LETTERS if said in ("C", "POSIX") else _PICTURES
+
+
+def text(agenda: Agenda, *, machine: tzinfo) -> str:
+    """Days with their sessions, due dates and a bar for each day's load; what is late and what does not fit.
+
+    Args:
+        machine: the zone of the computer; where its clock shows something else, that is said.
+    """
+    mark = marks(sys.stdout.encoding, os.environ)
+    parts = []
+    if agenda.overdue:
+        parts.append("\n".join([paint("Overdue", "red"), *_overdue(agenda)]))
+    week: list[str] = []
+    before: date | None = None
+    for day in agenda.days:
+        free = (day.date - agenda.today).days if before is None else (day.date - before).days - 1
+        if free > 0:
+            week.append(paint(f"{mark.gap} {count(free, 'day')} free", "bright_black"))
+        if before is not None and monday(before) != monday(day.date):
+            parts.append("\n".join(week))
+            week = []
+        week += _day(day, agenda, mark)
+        before = day.date
+    parts.append("\n".join(week))
+    if agenda.short:
+        lines = [
+            hanging("  ", f"{agenda.title(short.assignment_id)}: {words.length(short.minutes)} short. {short.remedy}")
+            for short in agenda.short
+        ]
+        parts.append("\n".join([paint("Does not fit", "red"), *lines]))
+    parts.append("\n".join(_closing(agenda, machine, mark)))
+    return "\n\n".join(filter(None, parts))
+
+
+def _overdue(agenda: Agenda) -> list[str]:
+    lines = []
+    for each in agenda.overdue:
+        if each.assignment.due_at is not None:
+            moment = words.local(each.assignment.due_at, agenda.zone)
+            day = near(moment.date(), agenda.today) or said_date(moment.date(), agenda.today)
+            lines.append(hanging("  ", f"{agenda.title(each.assignment.id)}, due {day} {moment:%H:%M}", indent=4))
+    return lines
+
+
+def _day(day: Day, agenda: Agenda, mark: Marks) -> list[str]:
+    """Its head with the bar, and what is on it by time."""
+    label = ", ".join(filter(None, (near(day.date, agenda.today).capitalize(), said_date(day.date, agenda.today))))
+    head = paint(label, "cyan")
+    if day.sessions:
+        roomy = width() >= 60
+        cells = 12 if roomy else 5
+        share = day.minutes / (agenda.per_day / timedelta(minutes=1))
+        filled = min(cells, max(1, round(share * cells)))
+        bar = mark.full * filled + mark.empty * (cells - filled)
+        load = words.length(day.minutes)
+        if roomy:
+            load += f" of {words.length(agenda.per_day // timedelta(minutes=1))}"
+        head += " " * max(2, 22 - len(label)) + (paint(bar, "red") if share > 1 else bar) + "  " + load
+    entries: list[tuple[datetime, int, str, str, str]] = []
+    for session in day.sessions:
+        start, end = words.local(session.starts_at, agenda.zone), words.local(session.ends_at, agenda.zone)
+        sign = mark.pinned if session.pinned else " "
+        entries.append((session.starts_at, 1, sign, f"{start:%H:%M}-{end:%H:%M}", one_line(session.title)))
+    for assignment in day.due:
+        if assignment.due_at is not None:
+            moment = words.local(assignment.due_at, agenda.zone)
+            entries.append((assignment.due_at, 0, mark.due, f"{moment:%H:%M} due  ", words.session_title(assignment)))
+    lines = [head]
+    for _, _, sign, when, title in sorted(entries):
+        line = hanging(f"{sign} {when}  ", title)
+        lines.append(paint(sign, "yellow" if sign == mark.due else "green") + line[1:])
+    return lines
+
+
+def _closing(agenda: Agenda, machine: tzinfo, mark: Marks) -> list[str]:
+    """What it comes to, and what one should know to read it."""
+    sentences = [total(agenda)]
+    if agenda.later:
+        sentences.append(f"{count(agenda.later, 'more session')} later; without --days all are shown.")
+    if any(session.pinned for session in agenda.sessions):
+        sentences.append(f"{mark.pinned} is pinned: it stays where you put it.")
+    moments = [agenda.now, *(session.starts_at for session in agenda.sessions)] if agenda.work else []
+    if any(words.local(each, agenda.zone).utcoffset() != each.astimezone(machine).utcoffset() for each in moments):
+        sentences.append(f"Times are those of {zone_name(agenda.zone)}; this computer is set to {zone_name(machine)}.")
+    return [hanging("", sentence) for sentence in sentences if sentence]
