@@ -1,6 +1,7 @@
 """A plan in the making: tasks, the pieces of time that they got, and the even spread; all in minutes as in `free`."""
 
-from collections.abc import Sequence
+from bisect import bisect_left, insort
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -57,39 +58,72 @@ class Draft:
         self.table = table
         self.first = first
         self.longest = longest
+        self.least = min((task.shortest for task in tasks), default=QUARTER)
+        """The shortest session of all."""
+        self.tight = table.pause > 0 or self.least > QUARTER or True
         self.pieces: list[tuple[Piece, ...]] = [()] * len(tasks)
-        """By rank."""
+        """By rank, in no order."""
+        self.on_day: list[tuple[Piece, ...]] = [()] * len(table.starts)
+        """The same pieces by the day they count for."""
         self.left = [task.need for task in tasks]
         """By rank; below zero where a session is longer than the rest needed."""
+        self.short = [task.rank for task in tasks if task.need > 0]
+        """The ranks of the tasks that need more, in order."""
         self.missing = sum(max(0, task.need) * task.weight for task in tasks)
         """What is short, each minute at its weight: the less, the better the draft."""
+        self._done: list[tuple[Callable[[Piece], None], Piece]] = []
 
     def copy(self) -> "Draft":
         """Another one that says the same."""
         other = object.__new__(Draft)
-        other.tasks, other.first, other.longest = self.tasks, self.first, self.longest
-        other.table, other.pieces = self.table.copy(), self.pieces.copy()
-        other.left, other.missing = self.left.copy(), self.missing
+        other.tasks, other.first, other.longest, other.missing = self.tasks, self.first, self.longest, self.missing
+        other.least, other.tight = self.least, self.tight
+        other.table, other.pieces, other.on_day = self.table.copy(), self.pieces.copy(), self.on_day.copy()
+        other.left, other.short, other._done = self.left.copy(), self.short.copy(), []
         return other
 
     def place(self, piece: Piece) -> None:
         """Plan it."""
-        self.table.hold(piece.span)
-        self.pieces[piece.rank] = (*self.pieces[piece.rank], piece)
-        self._change_left(piece.rank, -piece.minutes)
+        self._place(piece)
+        self._done.append((self._take_back, piece))
 
     def take_back(self, piece: Piece) -> None:
-        """Undo `place`."""
+        """Plan it no more."""
+        self._take_back(piece)
+        self._done.append((self._place, piece))
+
+    def begin(self) -> None:
+        """From here on everything can be undone."""
+        self._done.clear()
+
+    def undo(self) -> None:
+        """Take back what happened since `begin`."""
+        while self._done:
+            invert, piece = self._done.pop()
+            invert(piece)
+
+    def _place(self, piece: Piece) -> None:
+        self.table.hold(piece.span)
+        self.pieces[piece.rank] = (*self.pieces[piece.rank], piece)
+        day = self.table.day_of(piece.span[0])
+        self.on_day[day] = (*self.on_day[day], piece)
+        self._change_left(piece.rank, -piece.minutes)
+
+    def _take_back(self, piece: Piece) -> None:
         self.table.release(piece.span)
-        pieces = list(self.pieces[piece.rank])
-        pieces.remove(piece)
-        self.pieces[piece.rank] = tuple(pieces)
+        self.pieces[piece.rank] = tuple(each for each in self.pieces[piece.rank] if each is not piece)
+        day = self.table.day_of(piece.span[0])
+        self.on_day[day] = tuple(each for each in self.on_day[day] if each is not piece)
         self._change_left(piece.rank, piece.minutes)
 
     def _change_left(self, rank: int, by: int) -> None:
-        left = self.left[rank]
-        self.left[rank] = left + by
-        self.missing += (max(0, left + by) - max(0, left)) * self.tasks[rank].weight
+        old = self.left[rank]
+        new = self.left[rank] = old + by
+        self.missing += (max(0, new) - max(0, old)) * self.tasks[rank].weight
+        if old > 0 >= new:
+            del self.short[bisect_left(self.short, rank)]
+        elif new > 0 >= old:
+            insort(self.short, rank)
 
     def fill(self, task: Task) -> None:
         """Place what is left of the task in time that nothing else has: before its buffer, else in it."""

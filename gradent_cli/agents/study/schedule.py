@@ -218,7 +218,7 @@ class _Planner:
                 )
             )
         deadlines = sorted({task.deadline for task in tasks}, reverse=True)
-        worth = {deadline: len(deadlines) + place for place, deadline in enumerate(deadlines)}
+        worth = {deadline: 4 * len(deadlines) + place for place, deadline in enumerate(deadlines)}
         return [replace(task, weight=worth[task.deadline]) for task in tasks]
 
     def plan(self, draft: Draft, zone: tzinfo) -> Plan:
