@@ -60,7 +60,8 @@ class Draft:
         self.longest = longest
         self.least = min((task.shortest for task in tasks), default=QUARTER)
         """The shortest session of all."""
-        self.tight = table.pause > 0 or self.least > QUARTER or True
+        self.tight = table.pause > 0 or any(task.shortest > QUARTER for task in tasks)
+        """Whether breaks or the least length of a session can cost time."""
         self.pieces: list[tuple[Piece, ...]] = [()] * len(tasks)
         """By rank, in no order."""
         self.on_day: list[tuple[Piece, ...]] = [()] * len(table.starts)

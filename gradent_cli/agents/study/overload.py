@@ -6,6 +6,7 @@ what came out they change nothing: a plan that is known already is found as it w
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
 
@@ -106,10 +107,10 @@ def _steps(draft: Draft) -> Iterator[Callable[[], set[int]]]:
             for other in range(day, min(first + size, day + 1 + far)):
                 days = (day,) if other == day else (day, other)
                 if any(draft.table.rest(each) >= draft.least for each in days):
-                    yield lambda days=days, ahead=ahead: _repack(draft, days, ahead)
+                    yield partial(_repack, draft, days, ahead)
         if len(draft.tasks) <= _TRIES:
             for task in draft.tasks:
-                yield lambda task=task, ahead=ahead: _last(draft, task, ahead)
+                yield partial(_last, draft, task, ahead)
 
 
 def _try(draft: Draft, step: Callable[[], set[int]]) -> None:

@@ -25,6 +25,7 @@ from gradent_cli.agents.study import words
 from gradent_cli.agents.study.draft import Draft, Piece, Task, whole_quarters
 from gradent_cli.agents.study.free import QUARTER, Span, Week, days, quarter_down, quarter_up, to_moment, week
 from gradent_cli.agents.study.overload import improve
+from gradent_cli.agents.study.remedy import Remedies
 from gradent_cli.agents.study.timetable import Timetable
 from gradent_cli.records import Assessment, Assignment, Busy, Plan, Session, Shortfall
 
@@ -225,12 +226,10 @@ class _Planner:
         """The sessions and shortfalls as they stand."""
         sessions = [session for task in draft.tasks for session in self._sessions(draft, task)]
         sessions.sort(key=lambda session: (session.starts_at, session.assignment_id, session.ordinal))
+        remedies = Remedies(draft, end=self._end, zone=zone)
         short = tuple(
-            Shortfall(
-                assignment_id=task.assignment.id, minutes=draft.left[task.rank], remedy=self._remedy(draft, task, zone)
-            )
-            for task in draft.tasks
-            if draft.left[task.rank] > 0
+            Shortfall(assignment_id=task.assignment.id, minutes=draft.left[task.rank], remedy=remedies.sentence(task))
+            for task in map(draft.tasks.__getitem__, draft.short)
         )
         return Plan(sessions=tuple(sessions), short=short)
 
@@ -259,10 +258,6 @@ class _Planner:
                     assignment_id=task.assignment.id, ordinal=ordinal, title=title, starts_at=begin, ends_at=end
                 )
                 ordinal += 1
-
-    def _remedy(self, draft: Draft, task: Task, zone: tzinfo) -> str:
-        """What would help: a little more on the day with the most time to spare, or more before the due date."""
-        return ""
 
 
 def _trim(draft: Draft, task: Task) -> None:
