@@ -71,8 +71,11 @@ def wrap(text: str, limit: int, margin: str = "") -> list[str]:
             line += blanks
         rest = word
         while rest and columns(line + rest) > limit:
-            part, rest = _fitting(rest, limit - columns(line), at_least_one=not line.strip())
-            lines.append(line + part)
+            part, rest = _fitting(rest, limit - columns(line))
+            if not part and not line.strip():  # the margin leaves no room
+                line = ""
+                part, rest = _fitting(rest, limit, at_least_one=True)
+            lines.append((line + part).rstrip())
             line = margin
         line += rest
     return [*lines, line] if line.strip() else lines
