@@ -103,10 +103,11 @@ def _clusters(text: str) -> Iterator[tuple[str, int]]:
     for character in text:
         code = ord(character)
         mark = unicodedata.category(character) in ("Mn", "Me", "Cf") and code != 0xAD  # a soft hyphen is shown
+        joined = joined and not character.isspace()
         if cluster and (joined or mark or 0x1160 <= code <= 0x11FF or 0x1F3FB <= code <= 0x1F3FF):
             cluster += character
             joined = code == 0x200D
-            width = 2 if code == 0xFE0F else width
+            width = 2 if code == 0xFE0F and not cluster[0].isspace() else width
             continue
         if cluster:
             yield cluster, width
