@@ -76,8 +76,11 @@ def wrap(text: str, limit: int, margin: str = "") -> list[str]:
             line += blanks
         rest = word
         while rest and columns(line + rest) > limit:
-            part, rest = _fitting(rest, limit - columns(line), at_least_one=not line.strip())
-            lines.append(line + part)
+            part, rest = _fitting(rest, limit - columns(line))
+            if not part and not line.strip():  # the margin leaves no room
+                line = ""
+                part, rest = _fitting(rest, limit, at_least_one=True)
+            lines.append((line + part).rstrip())
             line = margin
         line += rest
     return [*lines, line] if line.strip() else lines
@@ -105,10 +108,11 @@ def _clusters(text: str) -> Iterator[tuple[str, int]]:
     for character in text:
         code = ord(character)
         mark = unicodedata.category(character) in ("Mn", "Me", "Cf") and code != 0xAD  # a soft hyphen is shown
+        joined = joined and not character.isspace()
         if cluster and (joined or mark or 0x1160 <= code <= 0x11FF or 0x1F3FB <= code <= 0x1F3FF):
             cluster += character
             joined = code == 0x200D
-            width = 2 if code == 0xFE0F else width
+            width = 2 if code == 0xFE0F and not cluster[0].isspace() else width
             continue
         if cluster:
             yield cluster, width

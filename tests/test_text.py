@@ -218,9 +218,10 @@ def test_lines_break_at_blanks_and_in_what_is_longer_than_a_line(text, lines):
     assert wrap(text, 8, "  ") == lines
 
 
-def test_even_a_margin_without_room_ends():
-    """One character a line is better than none."""
-    assert wrap("abc 日本", 2, "    ") == ["ab", "    c", "    日", "    本"]
+def test_a_margin_that_leaves_no_room_is_left_out():
+    """And where even one character is too wide, it is shown nevertheless."""
+    assert wrap("   abc 日本", 2, "    ") == ["ab", "c", "日", "本"]
+    assert wrap("日本", 1) == ["日", "本"]
 
 
 @given(st.lists(st.sampled_from(SHOWN), min_size=1).map("".join), st.integers(1, 20))

@@ -341,7 +341,8 @@ def _footer(agenda: Agenda) -> str:
     made = words.local(agenda.now, agenda.zone)
     moment = f'<time datetime="{made.isoformat(timespec="minutes")}">{made:%a} {made.day} {made:%b %Y %H:%M}</time>'
     later = f" {count(agenda.later, 'more session')} later." if agenda.later else ""
+    whole = f"<p>{total(agenda)}{later}</p>\n" if agenda.sessions or agenda.later else ""
     return (
-        f"<footer>\n<p>{total(agenda)}{later}</p>\n<p>Made by gradent on {moment} from the plan of the last run. "
+        f"<footer>\n{whole}<p>Made by gradent on {moment} from the plan of the last run. "
         f"Times are those of {escape(zone_name(agenda.zone))}.</p>\n</footer>"
     )
