@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from gradent_cli.errors import ConfigError, CrontabError, GradentError, StateError
+from gradent_cli.errors import ConfigError, CrontabError, GradentError, SourceError, StateError
 from gradent_cli.frequency import local_zone
 from gradent_cli.schedulers import drift
 from gradent_cli.text import count
 
 if TYPE_CHECKING:
     from gradent_cli.config import Config
+    from gradent_cli.config.schema import SourceSettings
     from gradent_cli.history import History
 
 Verdict = Literal["ok", "warning", "failed"]
@@ -57,7 +58,7 @@ def examine(config_file: Path, environ: Mapping[str, str], now: datetime) -> tup
         disk(config.state_dir, _free(config.state_dir)),
     ]
     checks += [_clock(past, now, zone), *_schedule(config, past, environ, now)]
-    checks += [_agent(config, past, environ), *_network(config), *noise(config), *_last_run(past, zone)]
+    checks += [_agent(config, past, environ), *_network(config, now, zone), *noise(config), *_last_run(past, zone)]
     checks += _backlogs(config, zone)
     return tuple(checks)
 
@@ -447,14 +448,18 @@ def _agent(config: "Config", past: "History | None", environ: Mapping[str, str])
     return _fine("agent", program)
 
 
-def _network(config: "Config") -> list[Check]:
-    """Channels and sources, all at once; nothing is sent and no address but a server's is told."""
+def _network(config: "Config", now: datetime, zone: tzinfo) -> list[Check]:
+    """Channels and sources, all at once; nothing is sent but a token to its Canvas, no address but a server's told."""
+    from gradent_cli.config.schema import SourceSettings
+
     study = config.settings.study
     places = [*(("source", source) for source in study.sources), *(("calendar", busy) for busy in study.busy)]
     reach: list[Callable[[], Check]] = []
     files = []
     for kind, place in places:
-        if place.url is not None:
+        if isinstance(place, SourceSettings) and place.kind == "canvas":
+            reach.append(_canvas(place, now, zone))
+        elif place.url is not None:
             reach.append(_reaching(f"{kind} {place.name}", place.url.get_secret_value()))
         elif place.path is not None:
             files.append(_file(f"{kind} {place.name}", place.path))
@@ -549,6 +554,29 @@ def _reaching(name: str, url: str) -> Callable[[], Check]:
         except WebError as error:
             return _failed(name, f"{root} does not answer: {error}", "is this machine online, and the address right?")
         return _fine(name, f"{root} answers")
+
+    return check
+
+
+def _canvas(source: "SourceSettings", now: datetime, zone: tzinfo) -> Callable[[], Check]:
+    """Whether a Canvas takes the token: it ends by itself, and the student would hear of it only when it did."""
+    from gradent_cli.agents.study.fetch import Place
+    from gradent_cli.agents.study.sources.canvas import CanvasSource, expiry
+
+    name = f"source {source.name}"
+    url, token = (secret.get_secret_value() if secret else "" for secret in (source.url, source.token))
+
+    def check() -> Check:
+        place = Place(label=name, expected="Canvas's answer", url=url)
+        try:
+            CanvasSource(name=source.name, place=place, token=token).greet(now=now, seconds=SECONDS_PER_HOST)
+        except SourceError as error:
+            return _failed(name, error.message, "is this machine online, and are url and token right?")
+        ends = expiry(source.expires, now.astimezone(zone).date())
+        remedy = f"gradent config set --source {url} --source-token -"
+        return (
+            _warning(name, f"{url} takes the token; {ends}", remedy) if ends else _fine(name, f"{url} takes the token")
+        )
 
     return check
 

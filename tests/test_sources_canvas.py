@@ -323,7 +323,8 @@ def test_refused_token(canvas, source):
         replace(source, token="7~another0token").read(now=NOW, zone=ZONE)
     assert caught.value.message == (
         "cannot read source 'uni': the token was refused (HTTP 401); tokens that students make in Canvas end after at "
-        "most 120 days: make a new one in Canvas (Account, Settings, New access token) and put it into the config"
+        "most 120 days: make a new one in Canvas (Account, Settings, New access token), then: "
+        "gradent config set --source URL --source-token -"
     )
     assert "another0token" not in str(caught.value)
 
@@ -389,7 +390,10 @@ def test_expiry():
     ends = date(2027, 1, 31)
     said = [expiry(ends, ends - timedelta(days=days)) for days in range(20, -5, -1)]
     assert said[:6] == [None] * 6
-    remedy = "make a new one in Canvas (Account, Settings, New access token) and put it into the config"
+    remedy = (
+        "make a new one in Canvas (Account, Settings, New access token), then: "
+        "gradent config set --source URL --source-token -"
+    )
     assert said[6:18] == [f"its token ends on Sunday 31 Jan 2027: {remedy}"] * 12
     assert said[18:21] == [f"its token ends on Sunday 31 Jan 2027, very soon: {remedy}"] * 3
     assert said[21:] == [f"its token ended on Sunday 31 Jan 2027: {remedy}"] * 4

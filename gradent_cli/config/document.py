@@ -7,7 +7,7 @@ table. Every edit is read back before it counts.
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,14 +143,20 @@ def unset_value(text: str, key: str) -> str:
     return _checked(text, key, lambda: _removed(text, path), _with(document, path, None))
 
 
-def add_table(text: str, key: str, table: Mapping[str, Any]) -> str:
+def add_table(text: str, key: str, table: Mapping[str, Any], *, same: Collection[str] = ()) -> str:
     """The document with one more entry in a list of tables; the same text when it has that entry already.
+
+    An entry that has the same values for all keys in `same` is replaced, and only its name stays.
 
     Raises:
         ConfigError: as `set_value`.
     """
     present = at(tomllib.loads(text), parts(key))
     entries = present if isinstance(present, list) else []
+    for number, entry in enumerate(entries):
+        if same and isinstance(entry, dict) and all(entry.get(name) == table.get(name) for name in same):
+            new = {name: value for name, value in entry.items() if name == "name"} | dict(table)
+            return text if new == entry else set_value(text, key, [*entries[:number], new, *entries[number + 1 :]])
     return text if table in entries else set_value(text, key, [*entries, dict(table)])
 
 
