@@ -204,7 +204,7 @@ def test_a_canvas_and_its_next_token(gradent: Gradent, path: Path):
             "expires": "2027-01-31",
         }
     ]
-    write(path, "# mine\n" + path.read_text().replace('kind = "canvas"', 'kind = "canvas", name = "uni"'))
+    write(path, "# mine\n" + path.read_text().replace('kind = "canvas"', 'kind = "canvas"\nname = "uni"'))
     second = gradent(*arguments, input=f"8~{SECRET}")
     assert second.code == 0
     assert path.read_text().startswith("# mine\n")
@@ -213,11 +213,55 @@ def test_a_canvas_and_its_next_token(gradent: Gradent, path: Path):
     ]
     gradent(*arguments, "--source-expires", "2027-05-31", input=f"8~{SECRET}")
     assert gradent("config", "set", "--source", "https://x.example/feed.ics").code == 0
-    shown = gradent("config", "show").out
+    shown = gradent("config", "get", "study.sources").out
     assert 'expires = "2027-05-31"' in shown
     assert 'token = "********"' in shown
     said = [first, second, gradent("config", "show", "--json"), gradent("config", "get", "study.sources")]
     assert not [output for output in said if SECRET in output.out + output.err]
+
+
+COMMENTED = """# mine
+# the feed
+[[study.sources]]
+kind = "ics"  # feed
+path = "x.ics"
+
+# my canvas
+[[study.sources]]
+kind = "canvas"
+url = "https://school.instructure.com"  # here
+token = "a"  # old
+expires = 2027-01-31
+
+# after
+[study]
+session_max = "2h"
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (COMMENTED, COMMENTED.replace('"a"', '"b"').replace("expires = 2027-01-31", 'expires = "2027-05-31"')),
+        (
+            COMMENTED.replace("expires = 2027-01-31\n", ""),
+            COMMENTED.replace('"a"', '"b"').replace("expires = 2027-01-31", 'expires = "2027-05-31"'),
+        ),
+        (
+            'study.sources = [{kind = "canvas", url = "https://school.instructure.com", token = "a"}]  # one\n',
+            (
+                'study.sources = [{kind = "canvas", url = "https://school.instructure.com", token = "b", expires = '
+                '"2027-05-31"}]  # one\n'
+            ),
+        ),
+    ],
+)
+def test_the_next_token_changes_nothing_else(gradent: Gradent, path: Path, before: str, after: str):
+    """Comments, order and every other line stay as the student wrote them."""
+    write(path, before)
+    arguments = ("--source", "https://school.instructure.com", "--source-token", "-", "--source-expires", "2027-05-31")
+    assert gradent("config", "set", *arguments, input="b").code == 0
+    assert path.read_text() == after
 
 
 @pytest.mark.parametrize(
