@@ -386,7 +386,7 @@ def test_greet(canvas, source, server):
 
 
 def test_a_run_with_canvas(gradent, config, state, canvas, server):
-    """`gradent run` plans what Canvas says is to do, not what was handed in; a refused token is told, and loses nothing."""
+    """`gradent run` plans what Canvas says is to do; a refused token is told, and loses nothing."""
     soon = datetime.now(UTC) + timedelta(days=9)
     ways = ({}, {"submitted": True}, {"missing": True})
     canvas.items = [item(n, f"HW {n}", soon, submissions=states) for n, states in enumerate(ways)]
