@@ -21,7 +21,7 @@ from gradent_cli.text import count
 
 if TYPE_CHECKING:
     from gradent_cli.config import Config
-    from gradent_cli.config.schema import BusySettings, CalendarSettings
+    from gradent_cli.config.schema import BusySettings, CalendarSettings, SourceSettings
     from gradent_cli.history import History
 
 Verdict = Literal["ok", "warning", "failed"]
@@ -58,7 +58,7 @@ def examine(config_file: Path, environ: Mapping[str, str], now: datetime) -> tup
         disk(config.state_dir, _free(config.state_dir)),
     ]
     checks += [_clock(past, now, zone), *_schedule(config, past, environ, now)]
-    checks += [_agent(config, past, environ), *_network(config), *noise(config), *_last_run(past, zone)]
+    checks += [_agent(config, past, environ), *_network(config, now, zone), *noise(config), *_last_run(past, zone)]
     checks += _backlogs(config, zone)
     return tuple(checks)
 
@@ -448,15 +448,19 @@ def _agent(config: "Config", past: "History | None", environ: Mapping[str, str])
     return _fine("agent", program)
 
 
-def _network(config: "Config") -> list[Check]:
-    """Channels and sources, all at once; nothing is sent and no address but a server's is told."""
+def _network(config: "Config", now: datetime, zone: tzinfo) -> list[Check]:
+    """Channels and sources, all at once; nothing is sent but a token to its Canvas, no address but a server's told."""
+    from gradent_cli.config.schema import SourceSettings
+
     study = config.settings.study
     plain = [busy for busy in study.busy if busy.kind != "caldav"]
     places = [*(("source", source) for source in study.sources), *(("calendar", busy) for busy in plain)]
     reach: list[Callable[[], Check]] = []
     files = []
     for kind, place in places:
-        if place.url is not None:
+        if isinstance(place, SourceSettings) and place.kind == "canvas":
+            reach.append(_canvas(place, now, zone))
+        elif place.url is not None:
             reach.append(_reaching(f"{kind} {place.name}", place.url.get_secret_value()))
         elif place.path is not None:
             files.append(_file(f"{kind} {place.name}", place.path))
@@ -583,6 +587,29 @@ def _asking(name: str, calendar: "BusySettings | CalendarSettings", *, own: bool
         if own and writable is False:
             return _failed(name, "it can be read, but not written", "give this account the right to write to it")
         return _fine(name, "can be read and written" if own and writable else "can be read")
+
+    return check
+
+
+def _canvas(source: "SourceSettings", now: datetime, zone: tzinfo) -> Callable[[], Check]:
+    """Whether a Canvas takes the token: it ends by itself, and the student would hear of it only when it did."""
+    from gradent_cli.agents.study.fetch import Place
+    from gradent_cli.agents.study.sources.canvas import CanvasSource, expiry
+
+    name = f"source {source.name}"
+    url, token = (secret.get_secret_value() if secret else "" for secret in (source.url, source.token))
+
+    def check() -> Check:
+        place = Place(label=name, expected="Canvas's answer", url=url)
+        try:
+            CanvasSource(name=source.name, place=place, token=token).greet(now=now, seconds=SECONDS_PER_HOST)
+        except SourceError as error:
+            return _failed(name, error.message, "is this machine online, and are url and token right?")
+        ends = expiry(source.expires, now.astimezone(zone).date())
+        remedy = f"gradent config set --source {url} --source-token -"
+        return (
+            _warning(name, f"{url} takes the token; {ends}", remedy) if ends else _fine(name, f"{url} takes the token")
+        )
 
     return check
 

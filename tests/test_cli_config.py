@@ -4,6 +4,7 @@ import pty
 import stat
 import subprocess
 import sys
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 
@@ -187,6 +188,120 @@ def test_a_secret_on_the_command_line_is_taken_but_warned_of(gradent: Gradent, p
         assert "is now in your shell's history\n  hint: next time write -" in result.err
     result = gradent("config", "set", "--source", "new.ics")
     assert result.err == f"gradent: warning: there is no file {Path.cwd()}/new.ics yet\n"
+
+
+def test_a_canvas_and_its_next_token(gradent: Gradent, path: Path):
+    """Address and token make a Canvas; given again, it gets the new token and day, and keeps its name and comments."""
+    arguments = ("config", "set", "--source", "https://school.instructure.com/", "--source-token", "-")
+    first = gradent(*arguments, "--source-expires", "2027-01-31", input=f"7~{SECRET}\n")
+    assert (first.code, first.err) == (0, "")
+    assert first.out == f"study.sources: [] -> school.instructure.com in {path}\n"
+    assert tomllib.loads(path.read_text())["study"]["sources"] == [
+        {
+            "kind": "canvas",
+            "url": "https://school.instructure.com",
+            "token": f"7~{SECRET}",
+            "expires": "2027-01-31",
+        }
+    ]
+    write(path, "# mine\n" + path.read_text().replace('kind = "canvas"', 'kind = "canvas"\nname = "uni"'))
+    second = gradent(*arguments, input=f"8~{SECRET}")
+    assert second.code == 0
+    assert path.read_text().startswith("# mine\n")
+    assert tomllib.loads(path.read_text())["study"]["sources"] == [
+        {"name": "uni", "kind": "canvas", "url": "https://school.instructure.com", "token": f"8~{SECRET}"}
+    ]
+    gradent(*arguments, "--source-expires", "2027-05-31", input=f"8~{SECRET}")
+    assert gradent("config", "set", "--source", "https://x.example/feed.ics").code == 0
+    shown = gradent("config", "get", "study.sources").out
+    assert 'expires = "2027-05-31"' in shown
+    assert 'token = "********"' in shown
+    said = [first, second, gradent("config", "show", "--json"), gradent("config", "get", "study.sources")]
+    assert not [output for output in said if SECRET in output.out + output.err]
+
+
+COMMENTED = """# mine
+# the feed
+[[study.sources]]
+kind = "ics"  # feed
+path = "x.ics"
+
+# my canvas
+[[study.sources]]
+kind = "canvas"
+url = "https://school.instructure.com"  # here
+token = "a"  # old
+expires = 2027-01-31
+
+# after
+[study]
+session_max = "2h"
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (COMMENTED, COMMENTED.replace('"a"', '"b"').replace("expires = 2027-01-31", 'expires = "2027-05-31"')),
+        (
+            COMMENTED.replace("expires = 2027-01-31\n", ""),
+            COMMENTED.replace('"a"', '"b"').replace("expires = 2027-01-31", 'expires = "2027-05-31"'),
+        ),
+        (
+            'study.sources = [{kind = "canvas", url = "https://school.instructure.com", token = "a"}]  # one\n',
+            (
+                'study.sources = [{kind = "canvas", url = "https://school.instructure.com", token = "b", expires = '
+                '"2027-05-31"}]  # one\n'
+            ),
+        ),
+    ],
+)
+def test_the_next_token_changes_nothing_else(gradent: Gradent, path: Path, before: str, after: str):
+    """Comments, order and every other line stay as the student wrote them."""
+    write(path, before)
+    arguments = ("--source", "https://school.instructure.com", "--source-token", "-", "--source-expires", "2027-05-31")
+    assert gradent("config", "set", *arguments, input="b").code == 0
+    assert path.read_text() == after
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "why"),
+    [
+        (("--source-token", "-"), 2, "there is nothing to set"),
+        (("--enabled", "--source-token", "-"), 2, "a token belongs to one source, and a last day to its token"),
+        (("--source", "https://x", "--source-expires", "2027-01-31"), 2, "a token belongs to one source"),
+        (("--source", "https://x", "--source", "a.ics", "--source-token", "-"), 2, "a token belongs to one source"),
+        (("--source", "-", "--source-token", "-"), 2, "only one value can be read from standard input"),
+        (("--source", "https://x/y.ics", "--source-token", "-"), 78, "the url of a Canvas is its address alone"),
+        (("--source", "list.toml", "--source-token", "-"), 78, "study.sources.url (entry 1): must be a URL"),
+        (
+            ("--source", "https://x", "--source-token", "-", "--source-expires", "soon"),
+            78,
+            "'soon' is not a day; write it as \"2027-01-31\"",
+        ),
+    ],
+)
+def test_a_canvas_that_is_none(gradent: Gradent, path: Path, arguments, code, why):
+    """What does not fit together is refused, and nothing is written."""
+    result = gradent("config", "set", *arguments, input=f"7~{SECRET}")
+    assert (result.code, path.exists()) == (code, False)
+    assert why in result.err
+    assert SECRET not in result.err
+
+
+def test_a_token_on_the_command_line_is_warned_of(gradent: Gradent):
+    """It is in the shell's history by then."""
+    result = gradent("config", "set", "--source", "https://school.instructure.com", "--source-token", "7~x")
+    assert result.code == 0
+    assert result.err.startswith("gradent: warning: the token is now in your shell's history\n  hint: next time")
+
+
+@pytest.mark.parametrize("name", ["homework.md", "Homework.MARKDOWN"])
+def test_a_markdown_file_is_known_by_its_name(gradent: Gradent, path: Path, tmp_path: Path, name: str):
+    """`config set --source homework.md` needs no more."""
+    (tmp_path / name).write_text("- [ ] Essay due:2026-12-01\n")
+    assert gradent("config", "set", "--source", tmp_path / name).code == 0
+    assert tomllib.loads(path.read_text())["study"]["sources"] == [{"kind": "markdown", "path": str(tmp_path / name)}]
 
 
 GRADENT = [sys.executable, "-m", "gradent_cli"]

@@ -390,7 +390,8 @@ REFUSALS = {
     ),
     "[[study.sources]]\nkind = 'canvas'\nurl = 'https://x'": (
         'P line 1: study.sources (entry 1): kind = "canvas" needs a token '
-        "| make one in Canvas: Account, Settings, New access token"
+        "| make one in Canvas (Account, Settings, New access token), then: "
+        "gradent config set --source URL --source-token -"
     ),
     f"[[study.sources]]\nkind = 'canvas'\npath = 'x'\ntoken = '{SECRET}'": (
         'P line 1: study.sources (entry 1): kind = "canvas" needs the url of your school\'s Canvas, not a path'

@@ -19,6 +19,7 @@ from gradent_cli.history import History
 from gradent_cli.records import Run
 from gradent_cli.schedulers import Job, block, open_scheduler
 from tests.conftest import Gradent
+from tests.street.canvas import TOKEN, Canvas
 from tests.street.clock import NOW
 from tests.street.crontab import Crontab
 from tests.street.server import Server
@@ -425,6 +426,29 @@ def test_an_agent_without_work_is_told(crontab: Crontab, config: Path):
     """The built-in one needs a source."""
     check = examined(config, "agent")
     assert (check.status, check.remedy) == ("warning", "gradent config set --source URL")
+
+
+def test_a_canvas_is_asked_whether_it_takes_the_token(config: Path, server: Server):
+    """A token that has ended, or that Canvas refuses, is told with the remedy, and never quoted."""
+    Canvas(server)
+
+    def check(token: str, expires: str = "") -> tuple[str, str, str | None]:
+        config.write_text(
+            f'[[study.sources]]\nkind = "canvas"\nname = "uni"\nurl = "{server.url}"\ntoken = "{token}"\n{expires}'
+        )
+        found = told(examined(config, "source uni"))
+        assert token not in f"{found}"
+        return found
+
+    assert check(TOKEN) == ("ok", f"{server.url} takes the token", None)
+    status, message, remedy = check(TOKEN, "expires = 2020-01-31\n")
+    assert (status, remedy) == ("warning", f"gradent config set --source {server.url} --source-token -")
+    assert message.startswith(f"{server.url} takes the token; its token ended on Friday 31 Jan 2020: ")
+    status, message, _ = check("7~another1token")
+    assert (status, message.partition(";")[0]) == (
+        "failed",
+        "cannot read source uni: the token was refused (HTTP 401)",
+    )
 
 
 def test_places_that_do_not_answer_are_told(crontab: Crontab, config: Path, nowhere: str, tmp_path: Path):

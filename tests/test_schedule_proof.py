@@ -1,23 +1,20 @@
 """The planner against what can be proven: an independent maximum flow, an exact solver, its own advice."""
 
-import random
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
 from datetime import date as Date
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import networkx as nx
-import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gradent_cli.agents.study.free import days, quarter_down
-from gradent_cli.agents.study.schedule import Rules, planned_minutes, schedule
+from gradent_cli.agents.study.free import quarter_down
+from gradent_cli.agents.study.schedule import Rules, planned_minutes
 from gradent_cli.records import Busy, Plan, Session
-from tests.test_schedule import MOMENTS, NOW, Work, _shifted, any_busy, any_rules, any_work, mine, plan_of, task, zones
+from tests.test_schedule import MOMENTS, NOW, Work, _shifted, any_busy, any_rules, any_work, plan_of, zones
 
 QUARTER = timedelta(minutes=15)
 NO_LOSS = {"break_": timedelta(0), "session_min": timedelta(0)}

@@ -323,7 +323,8 @@ def test_refused_token(canvas, source):
         replace(source, token="7~another0token").read(now=NOW, zone=ZONE)
     assert caught.value.message == (
         "cannot read source 'uni': the token was refused (HTTP 401); tokens that students make in Canvas end after at "
-        "most 120 days: make a new one in Canvas (Account, Settings, New access token) and put it into the config"
+        "most 120 days: make a new one in Canvas (Account, Settings, New access token), then: "
+        "gradent config set --source URL --source-token -"
     )
     assert "another0token" not in str(caught.value)
 
@@ -381,6 +382,45 @@ def test_greet(canvas, source, server):
         source.greet(now=NOW, seconds=20)
 
 
+# ── the whole way ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_run_with_canvas(gradent, config, state, canvas, server):
+    """`gradent run` plans what Canvas says is to do; a refused token is told, and loses nothing."""
+    soon = datetime.now(UTC) + timedelta(days=9)
+    ways = ({}, {"submitted": True}, {"missing": True})
+    canvas.items = [item(n, f"HW {n}", soon, submissions=states) for n, states in enumerate(ways)]
+    canvas.items.append(item(9, "Late", datetime.now(UTC) - timedelta(days=2)))
+    set_up = ("config", "set", "--source", server.url, "--source-token", "-")
+    said = [gradent(*set_up, input=TOKEN), gradent("run"), gradent("assignments", "--json")]
+    assert [each.code for each in said] == [0, 0, 0]
+    found = {each["title"]: each for each in json.loads(said[2].out)}
+    assert {title: each["status"] for title, each in found.items()} == {
+        "HW 0": "open",
+        "HW 1": "done",
+        "HW 2": "open",
+        "Late": "overdue",
+    }
+    assert found["HW 0"]["url"] == f"{server.url}/courses/1/assignments/0"
+    planned = {each["title"].partition(" (")[0] for each in json.loads(gradent("plan", "--json").out)["sessions"]}
+    assert planned == {"HW 0", "HW 2", "Late"}
+    server.answer = Answer(401, f"what? {TOKEN}".encode())
+    said += [
+        gradent("run"),
+        gradent("run", "--quiet"),
+        gradent("doctor"),
+        gradent("history", "last"),
+        gradent("status"),
+    ]
+    assert said[3].code == 1
+    assert "the token was refused (HTTP 401)" in said[3].out
+    assert len(json.loads(gradent("assignments", "--json").out)) == 4
+    assert not [each for each in said if TOKEN in each.out + each.err]
+    files = [path for path in state.rglob("*") if path.is_file()]
+    assert {"gradent.db", "gradent.log"} <= {path.name for path in files}
+    assert not [path for path in files if TOKEN.encode() in path.read_bytes()]
+
+
 # ── the token's end ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -389,7 +429,10 @@ def test_expiry():
     ends = date(2027, 1, 31)
     said = [expiry(ends, ends - timedelta(days=days)) for days in range(20, -5, -1)]
     assert said[:6] == [None] * 6
-    remedy = "make a new one in Canvas (Account, Settings, New access token) and put it into the config"
+    remedy = (
+        "make a new one in Canvas (Account, Settings, New access token), then: "
+        "gradent config set --source URL --source-token -"
+    )
     assert said[6:18] == [f"its token ends on Sunday 31 Jan 2027: {remedy}"] * 12
     assert said[18:21] == [f"its token ends on Sunday 31 Jan 2027, very soon: {remedy}"] * 3
     assert said[21:] == [f"its token ended on Sunday 31 Jan 2027: {remedy}"] * 4

@@ -779,6 +779,14 @@ def test_webcal():
     assert web_address(" http://h/webcal://x ") == "http://h/webcal://x"
 
 
+def test_webcal_is_asked_securely(server):
+    """A webcal address is asked by https, never in the clear."""
+    place = Place(label="source 'uni'", expected="a calendar", url=server.url.replace("http", "webcal"))
+    with pytest.raises(SourceError, match="no secure connection could be made"):
+        place.read()
+    assert server.requests == []
+
+
 # ── anything at all ────────────────────────────────────────────────────────────────────────────────────────────────
 
 SEEDS = [

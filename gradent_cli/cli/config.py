@@ -58,10 +58,19 @@ def set_(
     ] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL|PATH|-", help="One more calendar feed, or a .ics, .toml, .csv or .md file."),
+        typer.Option(metavar="URL|PATH|-", help="One more calendar feed, Canvas, or .ics, .toml, .csv or .md file."),
+    ] = None,
+    source_token: Annotated[
+        str | None, typer.Option(metavar="-", help="The token of that Canvas, read from standard input.")
+    ] = None,
+    source_expires: Annotated[
+        str | None, typer.Option(metavar="DATE", help="The token's last day, such as 2027-01-31.")
     ] = None,
 ) -> None:
-    """Set values in the config file; what is not valid is refused and changes nothing."""
+    """Set values in the config file; what is not valid is refused and changes nothing.
+
+    A Canvas is a --source with a --source-token; given again, it gets the new token.
+    """
     from gradent_cli.config import add_table, parse_value, set_value
 
     flags = {
@@ -83,17 +92,30 @@ def set_(
         raise UsageError("there is nothing to set", hint="gradent config set --help")
     if len({name for name, _ in given}) < len(given):
         raise UsageError(f"{key} is given twice")
-    if [raw for _, raw in given + sources].count("-") > 1:
+    canvas = {name: raw for name, raw in (("token", source_token), ("expires", source_expires)) if raw is not None}
+    if canvas and (len(sources) != 1 or source_token is None):
+        raise UsageError(
+            "a token belongs to one source, and a last day to its token",
+            hint="gradent config set --source https://school.instructure.com --source-token -",
+        )
+    if [raw for _, raw in [*given, *sources, *canvas.items()]].count("-") > 1:
         raise UsageError("only one value can be read from standard input", hint="set the other one in a second call")
-    for name, raw in given + sources:
+    for name, raw in given + ([] if canvas else sources):
         _warn_of_history(name, raw)
+    if source_token not in (None, "-"):
+        _warn("the token is now in your shell's history", hint="next time write - and paste it when asked")
     steps: list[tuple[str, Step]] = []
     for name, raw in given:
         typed = parse_value(name, _typed(name, raw))
         steps.append((name, partial(set_value, key=name, value=typed)))
     for name, raw in sources:
-        table = _source(_typed(name, raw))
-        steps.append((name, partial(add_table, key=name, table=table)))
+        if canvas:
+            token = _typed("study.sources.token", canvas["token"])
+            table = {"kind": "canvas", "url": raw.rstrip("/")} | canvas | {"token": token}
+        else:
+            table = _source(_typed(name, raw))
+        same = ("kind", "url") if table["kind"] == "canvas" else ()
+        steps.append((name, partial(add_table, key=name, table=table, same=same)))
     _apply(context.obj, steps)
 
 

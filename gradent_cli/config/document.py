@@ -7,8 +7,9 @@ table. Every edit is read back before it counts.
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gradent_cli.errors import ConfigError
@@ -143,14 +144,21 @@ def unset_value(text: str, key: str) -> str:
     return _checked(text, key, lambda: _removed(text, path), _with(document, path, None))
 
 
-def add_table(text: str, key: str, table: Mapping[str, Any]) -> str:
+def add_table(text: str, key: str, table: Mapping[str, Any], *, same: Collection[str] = ()) -> str:
     """The document with one more entry in a list of tables; the same text when it has that entry already.
+
+    An entry that has the same values for all keys in `same` is replaced, and only its name stays.
 
     Raises:
         ConfigError: as `set_value`.
     """
     present = at(tomllib.loads(text), parts(key))
     entries = present if isinstance(present, list) else []
+    for number, entry in enumerate(entries):
+        if same and isinstance(entry, dict) and all(entry.get(name) == table.get(name) for name in same):
+            new = {name: value for name, value in entry.items() if name == "name"} | dict(table)
+            wanted = _with(tomllib.loads(text), parts(key), [*entries[:number], new, *entries[number + 1 :]])
+            return _checked(text, key, partial(_replaced, text, parts(key), number, new), wanted)
     return text if table in entries else set_value(text, key, [*entries, dict(table)])
 
 
@@ -165,7 +173,30 @@ def _removed(text: str, path: Sequence[str]) -> str:
     return tomlkit.dumps(edited)
 
 
-def _assigned(text: str, path: Sequence[str], value: Any) -> str:
+def _replaced(text: str, path: Sequence[str], number: int, new: Mapping[str, Any]) -> str:
+    """One entry of a list of tables changed where it stands, with what is written around it."""
+    import tomlkit
+
+    edited = tomlkit.parse(text)
+    entry: Any = edited
+    for step in (*path, number):
+        entry = entry[step]
+    for name in [name for name in entry if name not in new]:
+        del entry[name]
+    missing = {name: value for name, value in new.items() if name not in entry}
+    for name, value in new.items():
+        if name in entry and entry[name] != value:
+            entry[name] = _item(value)
+    text = tomlkit.dumps(edited)
+    for name, value in missing.items():
+        mine = [statement for statement in _statements(text) if statement.table == (*path, number)]
+        if not mine:  # written inline
+            return _assigned(text, (*path, number), new)
+        text = _with_lines(text, mine[-1].last, [f"{name} = {inline(value)}"])
+    return text
+
+
+def _assigned(text: str, path: Sequence[str | int], value: Any) -> str:
     """tomlkit's own assignment: keeps the comment behind a value; knows dotted keys and inline tables."""
     import tomlkit
 

@@ -403,7 +403,9 @@ class SourceSettings(_Place):
             )
         if self.token is None:
             raise BadValueError(
-                'kind = "canvas" needs a token', hint="make one in Canvas: Account, Settings, New access token"
+                'kind = "canvas" needs a token',
+                hint="make one in Canvas (Account, Settings, New access token), then: "
+                "gradent config set --source URL --source-token -",
             )
         return self
 

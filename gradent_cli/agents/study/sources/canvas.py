@@ -32,7 +32,10 @@ MOST_WAITS = 5
 """Times that Canvas may ask to wait within one reading."""
 WARN_BEFORE = timedelta(days=14)
 
-NEW_TOKEN = "make a new one in Canvas (Account, Settings, New access token) and put it into the config"  # noqa: S105
+REMEDY = (
+    "make a new one in Canvas (Account, Settings, New access token), then: "
+    "gradent config set --source URL --source-token -"
+)
 
 _WORK = frozenset(
     ("assignment", "sub_assignment", "quiz", "discussion_topic", "planner_note", "wiki_page", "assessment_request")
@@ -147,7 +150,7 @@ class CanvasSource:
         if status == 401:
             return self.place.refusal(
                 "the token was refused (HTTP 401); tokens that students make in Canvas end after at most 120 days: "
-                + NEW_TOKEN
+                + REMEDY
             )
         if status == 403:
             return self.place.refusal("the token may not read the planner (HTTP 403)")
@@ -225,9 +228,9 @@ def expiry(expires: date | None, today: date) -> str | None:
         return None
     ended = f"{expires:%A} {expires.day} {expires:%b %Y}"
     if today > expires:
-        return f"its token ended on {ended}: {NEW_TOKEN}"
+        return f"its token ended on {ended}: {REMEDY}"
     soon = ", very soon" if expires - today <= timedelta(days=2) else ""
-    return f"its token ends on {ended}{soon}: {NEW_TOKEN}"
+    return f"its token ends on {ended}{soon}: {REMEDY}"
 
 
 _DATES = ("due_at", "todo_date")
