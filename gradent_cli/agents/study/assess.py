@@ -113,7 +113,7 @@ class History:
         for each in finished:
             if not _LEAST_LOGGED <= each.minutes <= _MOST_LOGGED:
                 continue
-            kind, _ = _kind(each.title, each.description)
+            kind, _ = _kind(each)
             if each.course:
                 self._in_course.setdefault((_same(each.course), kind.name), []).append(each.minutes / 60)
             if kind is not _OTHER:  # two things whose kinds are unknown have nothing in common but the course
@@ -145,7 +145,7 @@ def assess(
         history: what the student has finished; None is nothing.
         previous: the assessment of an earlier state of the same assignment; the new one is the next version.
     """
-    kind, sure = _kind(assignment.title, assignment.description)
+    kind, sure = _kind(assignment)
     effort = _effort(assignment, kind, sure, history or History())
     difficulty = kind.difficulty + (1 if (_weight(assignment) or 0) >= 1.5 * kind.weight else 0)
     return Assessment(
@@ -178,7 +178,7 @@ def outdated(assessment: Assessment, assignment: Assignment, history: History) -
     before = assessment.basis in _PAST
     if _own(assignment) or not (before or history):
         return False
-    kind, sure = _kind(assignment.title, assignment.description)
+    kind, sure = _kind(assignment)
     fresh = _effort(assignment, kind, sure, history)
     if fresh.basis not in _PAST and not before:
         return False
@@ -254,19 +254,19 @@ def risk(assignment: Assignment, hours: float, *, now: datetime, free_hours: flo
 
 def is_exam(assignment: Assignment) -> bool:
     """Whether it is something to learn for: an exam or a quiz."""
-    return _kind(assignment.title, assignment.description)[0] in (_EXAM, _QUIZ)
+    return _kind(assignment)[0] in (_EXAM, _QUIZ)
 
 
-def _kind(title: str, description: str) -> tuple[Kind, float]:
+def _kind(work: Assignment | Finished) -> tuple[Kind, float]:
     """The kind and how sure it is. In a title the last keyword of its first telling part names the thing.
 
     ("Reading quiz" is a quiz, "Final project" a project: in English the head of a compound comes last.)
     """
-    for part in _TAIL.split(title[:300]):
+    for part in _TAIL.split(work.title[:300]):
         found = list(_KEYWORD.finditer(part))
         if found:
             return _KINDS[_index(found[-1])][0], 0.5
-    found_below = _KEYWORD.search(description[:5000])
+    found_below = _KEYWORD.search(work.description[:5000])
     return (_KINDS[_index(found_below)][0], 0.35) if found_below else (_OTHER, 0.2)
 
 

@@ -189,7 +189,8 @@ class Store:
                     last_seen_at = excluded.last_seen_at, gone = 0
                 """,
                 (
-                    asdict(assignment) | {"id": id, "due_at": to_text(assignment.due_at), "now": to_text(now)}
+                    {name: getattr(assignment, name) for name in Assignment.__slots__}
+                    | {"id": id, "due_at": to_text(assignment.due_at), "now": to_text(now)}
                     for id, assignment in seen.items()
                 ),
             )
@@ -339,11 +340,11 @@ class Store:
             self._connection,
             """
             SELECT assignments.id, SUM(work_log.minutes) AS minutes, assignments.description,
-                   COALESCE(json_extract(edits.document, '$.title'), assignments.title) AS title,
-                   COALESCE(json_extract(edits.document, '$.course'), assignments.course) AS course
+                   CAST(COALESCE(json_extract(edits.document, '$.title'), assignments.title) AS TEXT) AS title,
+                   CAST(COALESCE(json_extract(edits.document, '$.course'), assignments.course) AS TEXT) AS course
             FROM work_log
             JOIN assignments ON assignments.id = work_log.assignment_id
-            LEFT JOIN edits ON edits.assignment_id = assignments.id
+            LEFT JOIN edits ON edits.assignment_id = assignments.id AND json_valid(edits.document)
             WHERE COALESCE(json_extract(edits.document, '$.done'), assignments.done)
             GROUP BY assignments.id
             HAVING SUM(work_log.minutes) > 0
