@@ -1,6 +1,8 @@
 """The student's own calendar on a real server, Radicale: busy time in, sessions out, what the student does there."""
 
 import json
+import random
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -784,6 +786,57 @@ def test_an_event_that_cannot_be_read(desk):
     )
     assert desk.sessions == before
     assert session in desk.sessions
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_the_student_wins(desk, seed):
+    """Moves, deletions, more and less work, lost answers and refusals in any order: in the end all is as they put it.
+
+    Every session is in the calendar at its time, those that they moved where they put them, none that they deleted.
+    """
+    chance = random.Random(seed)
+    now, moved, declined = NOW, {}, set()
+    desk.work = ESSAY.replace("effort_hours = 6", "effort_hours = 9").replace("2026-12-04", "2026-12-20")
+    desk.run()
+    for _ in range(8):
+        coming = [each for each in desk.sessions if each.starts_at > now and f"{each.id}.ics" in desk.account.names()]
+        session = chance.choice(coming)
+        name = f"{session.id}.ics"
+        match chance.choice(("move", "move", "delete", "rename", "work", "time")):
+            case "move":
+                begins = now.replace(minute=0) + timedelta(days=chance.randint(1, 12), hours=chance.randint(0, 20))
+                moved[session.id] = begins, begins + timedelta(minutes=chance.choice((20, 60, 150)))
+                begins, ends = (f"{each:%Y%m%dT%H%M%SZ}" for each in moved[session.id])
+                desk.account.edit(name, DTSTART=f"DTSTART:{begins}", DTEND=f"DTEND:{ends}")
+            case "delete" if len(coming) > 3:
+                desk.account.delete(name)
+                declined.add(session.id)
+                moved.pop(session.id, None)
+            case "rename":
+                desk.account.edit(name, SUMMARY="SUMMARY:Mine")
+            case "work":
+                effort = f"effort_hours = {chance.randint(7, 14)}"
+                desk.work = re.sub(r"effort_hours = \d+", effort, desk.work)
+            case _:
+                now += timedelta(hours=chance.randint(1, 5))
+        method = chance.choice(("PUT", "DELETE", "PROPFIND", "REPORT"))
+        trouble = lost_answers(method, 1), refusing(method, 503, chance.randint(0, 2))
+        desk.relay.tamper = chance.choice((as_it_is, *trouble))
+        desk.run(now)
+    desk.relay.tamper = as_it_is
+    desk.run(now)
+    assert desk.run(now).error is None
+    sessions = {each.id: (each.starts_at, each.ends_at) for each in desk.sessions}
+    assert {id: sessions.get(id) for id in moved} == moved
+    assert {each.id for each in desk.sessions if each.pinned} == set(moved)
+    assert not declined & set(sessions)
+    there = {name.removesuffix(".ics"): times for name, times in desk.on_server().items()}
+    assert {id: times for id, times in there.items() if times[1] > now} == {
+        id: times for id, times in sessions.items() if times[1] > now
+    }
+    desk.relay.server.requests.clear()
+    desk.run(now)
+    assert desk.relay.asked == ["PROPFIND"]
 
 
 # ── busy time in ──
