@@ -247,7 +247,7 @@ def test_beyond_the_horizon():
 
 
 def test_nothing_left_to_do():
-    """Sessions that went by count as worked."""
+    """Sessions that were held need no place again."""
     essay = task("Essay", 4, at("2026-12-04T12:00"))
     first = plan_of([essay])
     later = plan_of([essay], sessions=first.sessions, now=first.sessions[0].ends_at)

@@ -526,6 +526,14 @@ def test_numbers_stay(store):
     assert [(each.suggestion.key, each.number) for each in store.advice()] == [("c", 3), ("b", 2), ("a", 1)]
 
 
+def test_what_has_no_number_gets_one(store):
+    """A database that was set aside may have had none: each suggestion has a number of its own again."""
+    told(store, *"abc")
+    store._connection.execute("UPDATE suggestions SET number = 0 WHERE key <> 'b'")
+    told(store, *"abc", now=NOW + HOUR)
+    assert [(each.suggestion.key, each.number) for each in store.advice()] == [("a", 3), ("b", 2), ("c", 4)]
+
+
 def test_an_assignment_is_settled(store):
     """What was suggested for it is done at once, and open again should it still be true."""
     advice = [suggestion("a", assignment=ESSAY), suggestion("b", assignment=QUIZ), suggestion("c")]

@@ -1,13 +1,16 @@
 """The study agent on real files and a real database: what a run does, and what the next one leaves alone."""
 
+import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from icalendar import Calendar
 
 from gradent_cli.agents import RunContext, ToolCallTracker
@@ -274,7 +277,7 @@ def test_several_sessions_are_one_question(desk):
     (question,) = [line for line in questions if "Essay 1" in line]
     assert " and 1 more for Essay 1? If all of it: gradent log " in question
     assert " 8h. Until then" in question
-    assert desk.calls["suggest"].result.endswith("; Asked about 5 sessions")
+    assert desk.calls["suggest"].result.endswith(", asked about 5 sessions")
 
 
 def test_what_is_over_for_two_weeks_or_done_is_not_asked_about(desk):
@@ -333,6 +336,43 @@ def test_no_more_than_six_assignments_are_asked_about_at_once(desk):
     for asked in (6, 2):
         desk.run(over)
         assert sum(line.startswith("Did you hold") for line in desk.calls["suggest"].details) == asked
+
+
+@settings(max_examples=4)
+@given(
+    ticks=st.lists(
+        st.tuples(st.integers(1, 40), st.sampled_from(["Essay 1", "Quiz 3", ""]), st.integers(0, 150)),
+        min_size=3,
+        max_size=8,
+    )
+)
+def test_days_of_a_student(tmp_path_factory, ticks):
+    """Whenever they log what: what is planned and logged is the whole work, and nothing is asked or told twice."""
+    folder = tmp_path_factory.mktemp("desk")
+    with closing(open_database(folder / "gradent.db")) as connection:
+        desk = Desk(folder, Store(connection), Progress(connection))
+        desk.write("list.toml", ESSAY.replace("12-04", "12-20") + QUIZ.replace("11-25", "12-19"))
+        desk.run()
+        now, asked, told = NOW, list[str](), list[str]()
+        for hours, title, minutes in ticks:
+            now += timedelta(hours=hours)
+            if title:
+                desk.did(minutes, now, title)
+            desk.run(now)
+            for line in desk.calls["suggest"].details:
+                if line.startswith("Did you hold "):
+                    times, name = line.split("?")[0].removeprefix("Did you hold ").split(" for ")
+                    asked += [f"{name} {each}" for each in re.split(", | and ", times) if " more" not in each]
+            told += [each.suggestion.key for each in desk.store.advice() if each.first_told_at == now]
+            worked = desk.store.worked(now, beside_plan=True)
+            planned = desk.store.plan(now=now).sessions
+            for known in desk.store.known():
+                id = known.assignment.id
+                left = max(0, known.assessment.effort_likely_hours * 60 - worked.get(id, 0))
+                to_come = planned_minutes([each for each in planned if each.assignment_id == id])
+                assert left <= to_come < left + 30 or not left
+        assert len(set(asked)) == len(asked)
+        assert len(set(told)) == len(told)
 
 
 def test_a_failing_calendar_takes_back_no_suggestion(desk):

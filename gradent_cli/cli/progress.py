@@ -27,9 +27,9 @@ _ASSIGNMENT = "Its id, the beginning of one (three characters or more), its titl
 
 def log(
     context: typer.Context,
-    assignment: Annotated[str | None, typer.Argument(metavar="[ASSIGNMENT]", help=_ASSIGNMENT)] = None,
+    assignment: Annotated[str | None, typer.Argument(metavar="ASSIGNMENT", help=_ASSIGNMENT)] = None,
     duration: Annotated[
-        str | None, typer.Argument(metavar="[DURATION]", help='How long, as "1h30m"; "0min" says that you did not.')
+        str | None, typer.Argument(metavar="DURATION", help='How long, as "1h30m"; "0min" says that you did not.')
     ] = None,
     on: Annotated[
         str | None,

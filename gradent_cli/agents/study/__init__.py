@@ -292,7 +292,7 @@ class StudyAgent:
             asked = sum(map(len, questions))
             everything = self._store.assignments() if questions else ()
             call.done(
-                "; ".join([*_suggested(new), *_asked(asked)]) or "No new suggestions",
+                _in_a_row([*_suggested(new), *_asked(asked)]) or "No new suggestions",
                 details=(
                     *(f"{each.title}. {each.text}" for each in new),
                     *(self._question(sessions, everything) for sessions in questions),
@@ -434,6 +434,11 @@ def _estimate(assignment: Assignment, assessment: Assessment) -> str:
     )
 
 
+def _in_a_row(did: Sequence[str]) -> str:
+    """`Assessed 1 assignment, scheduled 2 sessions`."""
+    return ", ".join([*did[:1], *(each[0].lower() + each[1:] for each in did[1:])])
+
+
 def _suggested(suggestions: Sequence[Suggestion]) -> list[str]:
     return [f"Generated {count(len(suggestions), 'study suggestion')}"] if suggestions else []
 
@@ -473,7 +478,7 @@ def _report(
     news = seen.changed or bool(did)
     changed = news or seen.warned
     if did:
-        summary = ", ".join([did[0], *(each[0].lower() + each[1:] for each in did[1:])])
+        summary = _in_a_row(did)
     elif news:
         summary = "Noted what changed; the plan stays as it was"
     elif seen.errors:

@@ -383,7 +383,7 @@ class Store:
                 (to_text(now - FORGET_AFTER), to_text(now - FORGET_ANSWER_AFTER)),
             )
             known = {each.suggestion.key: each for each in self.advice(everything=True)}
-            number = max((each.number for each in known.values()), default=0)
+            last = max((each.number for each in known.values()), default=0)
             for rank, suggestion in enumerate(advice):
                 old = known.pop(suggestion.key, None)
                 told_at = old.first_told_at if old else None
@@ -396,14 +396,17 @@ class Store:
                         told_at = now
                         new.append(suggestion)
                     status = "pending" if told_at is None else "told"
-                number += old is None
+                number = old.number if old else 0
+                if not number:  # new; or saved from a damaged database that had none yet
+                    last = number = last + 1
                 self._connection.execute(
                     """
                     INSERT INTO suggestions (key, number, rank, document, status, first_told_at, last_true_at)
                     VALUES (?, ?, ?, ?, ?, ?, ?)
                     ON CONFLICT (key) DO UPDATE SET
-                        rank = excluded.rank, document = excluded.document, status = excluded.status,
-                        first_told_at = excluded.first_told_at, last_true_at = excluded.last_true_at
+                        number = excluded.number, rank = excluded.rank, document = excluded.document,
+                        status = excluded.status, first_told_at = excluded.first_told_at,
+                        last_true_at = excluded.last_true_at
                     """,
                     (
                         suggestion.key,
