@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Most of the time tests wait, so there are more workers than processors; WORKERS=0 runs one test after the other.
 WORKERS ?= 6
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
 
 .PHONY: help run test unit faults check format lint types floors lock clean
 

@@ -9,16 +9,28 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from gradent_cli import web
+from tests import lanes
 from tests.street.crontab import Crontab
 from tests.street.server import Server, serving
 
 settings.register_profile("gradent", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("gradent")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return lanes.Lanes(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        lanes.sort(items)
 
 
 @pytest.fixture(autouse=True, scope="session")

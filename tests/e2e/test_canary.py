@@ -51,7 +51,6 @@ def gradent(machine: Machine, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.xdist_group("cron")
 def test_cron_fires_the_canary_and_it_is_gone(installed: Machine):
     """A minute of waiting, what the job saw in cron's own environment, and the crontab as `install-cron` leaves it."""
     with installed.cron():
@@ -80,7 +79,6 @@ def test_cron_fires_the_canary_and_it_is_gone(installed: Machine):
     assert installed.run("crontab", "-l").stdout == THEIRS
 
 
-@pytest.mark.xdist_group("nobody fires")
 def test_a_canary_that_nobody_fires(installed: Machine):
     """69 after the whole wait, with the reason, and the crontab as `install-cron` leaves it."""
     code, said = gradent(installed, "install-cron", "--verify")
@@ -91,7 +89,6 @@ def test_a_canary_that_nobody_fires(installed: Machine):
     assert installed.run("crontab", "-l").stdout == THEIRS
 
 
-@pytest.mark.xdist_group("cron")
 def test_an_ended_wait_leaves_nothing(installed: Machine):
     """TERM takes the canary away at once; after a KILL the next command does."""
     verify = (sys.executable, "-P", "-m", "gradent_cli", "--config", str(installed.home / "gradent.toml"))

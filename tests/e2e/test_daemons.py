@@ -20,7 +20,7 @@ from gradent_cli.schedulers import block, cron
 from tests.conftest import Gradent
 from tests.e2e.conftest import need
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("debian")]
+pytestmark = pytest.mark.e2e
 
 # Packages of Debian 13, for Debian 12 has neither cronie nor a busybox with `crontab`; no two daemons go together.
 PACKAGES = {

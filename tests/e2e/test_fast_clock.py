@@ -22,7 +22,7 @@ from tests.e2e import fast_clock, machine
 from tests.e2e.conftest import need
 from tests.e2e.fast_clock import Tally
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("fast clock")]
+pytestmark = pytest.mark.e2e
 
 # Of what runs often fewer anchors: every firing costs four processes.
 ANCHORS = {"15min": ("00:00", "00:07"), "30min": ("00:00", "00:10"), "1hour": ("00:00", "00:07", "00:45")}

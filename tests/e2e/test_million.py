@@ -12,7 +12,7 @@ import pytest
 from gradent_cli.database import open_database
 from tests.street.past import fill
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("booted")]
+pytestmark = pytest.mark.e2e
 
 EVERY = 25
 """Seconds between two runs: a million of them fit into a year, so that none is too old to be kept."""

@@ -17,7 +17,7 @@ from tests.e2e.machine import ACCOUNT, NEEDED, Machine, machine
 from tests.street.discord import Discord, discord
 from tests.street.server import Answer, Server
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("cron")]
+pytestmark = pytest.mark.e2e
 
 THEIRS = '# mine\nMAILTO=""\n0 5 * * * true\n'
 STUDY = """\

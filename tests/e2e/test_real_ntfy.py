@@ -21,7 +21,7 @@ from tests.e2e.ntfy_server import Ntfy as Server
 from tests.e2e.ntfy_server import Program, serving, unpacked
 from tests.faults.clock import shifted
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("debian")]
+pytestmark = pytest.mark.e2e
 
 TOPIC = "gradent-x7k2m9q4w8"
 EXEMPT = {"visitor_request_limit_burst": 100_000, "visitor_message_daily_limit": 100_000}

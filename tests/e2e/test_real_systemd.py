@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.booted import HOME, NEEDED, Booted, booted
 from tests.e2e.conftest import need
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("booted")]
+pytestmark = pytest.mark.e2e
 
 # All that systemd treats specially, in the folder and in the name.
 CONFIG = HOME / "my 50% of $HOME" / 'it\'s "mine".toml'
