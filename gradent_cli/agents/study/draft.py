@@ -1,7 +1,7 @@
 """A plan in the making: tasks, the pieces of time that they got, and the even spread; all in minutes as in `free`."""
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,7 +55,8 @@ class Draft:
 
     def __init__(self, tasks: Sequence[Task], table: Timetable, *, first: int, longest: int) -> None:
         self.tasks = tasks
-        self.table = table
+        self.table = table.copy()
+        self._blank = table
         self.first = first
         self.longest = longest
         self.least = min((task.shortest for task in tasks), default=QUARTER)
@@ -72,7 +73,6 @@ class Draft:
         """The ranks of the tasks that need more, in order."""
         self.missing = sum(max(0, task.need) * task.weight for task in tasks)
         """What is short, each minute at its weight: the less, the better the draft."""
-        self._done: list[tuple[Callable[[Piece], None], Piece]] = []
 
     def copy(self) -> "Draft":
         """Another one that says the same."""
@@ -80,42 +80,34 @@ class Draft:
         other.tasks, other.first, other.longest, other.missing = self.tasks, self.first, self.longest, self.missing
         other.least, other.tight = self.least, self.tight
         other.table, other.pieces, other.on_day = self.table.copy(), self.pieces.copy(), self.on_day.copy()
-        other.left, other.short, other._done = self.left.copy(), self.short.copy(), []
+        other.left, other.short, other._blank = self.left.copy(), self.short.copy(), self._blank
         return other
+
+    def emptied(self) -> "Draft":
+        """The same tasks with nothing planned but what cannot be moved."""
+        return Draft(self.tasks, self._blank, first=self.first, longest=self.longest)
+
+    def become(self, other: "Draft") -> None:
+        """Take over what the other one says of the same tasks."""
+        self.table, self.pieces, self.on_day = other.table, other.pieces, other.on_day
+        self.left, self.short, self.missing = other.left, other.short, other.missing
 
     def place(self, piece: Piece) -> None:
         """Plan it."""
-        self._place(piece)
-        self._done.append((self._take_back, piece))
-
-    def take_back(self, piece: Piece) -> None:
-        """Plan it no more."""
-        self._take_back(piece)
-        self._done.append((self._place, piece))
-
-    def begin(self) -> None:
-        """From here on everything can be undone."""
-        self._done.clear()
-
-    def undo(self) -> None:
-        """Take back what happened since `begin`."""
-        while self._done:
-            invert, piece = self._done.pop()
-            invert(piece)
-
-    def _place(self, piece: Piece) -> None:
         self.table.hold(piece.span)
         self.pieces[piece.rank] = (*self.pieces[piece.rank], piece)
         day = self.table.day_of(piece.span[0])
         self.on_day[day] = (*self.on_day[day], piece)
         self._change_left(piece.rank, -piece.minutes)
 
-    def _take_back(self, piece: Piece) -> None:
-        self.table.release(piece.span)
-        self.pieces[piece.rank] = tuple(each for each in self.pieces[piece.rank] if each is not piece)
-        day = self.table.day_of(piece.span[0])
-        self.on_day[day] = tuple(each for each in self.on_day[day] if each is not piece)
-        self._change_left(piece.rank, piece.minutes)
+    def take_back(self, *pieces: Piece) -> None:
+        """Plan them no more."""
+        self.table.release([piece.span for piece in pieces])
+        for piece in pieces:
+            self.pieces[piece.rank] = tuple(each for each in self.pieces[piece.rank] if each is not piece)
+            day = self.table.day_of(piece.span[0])
+            self.on_day[day] = tuple(each for each in self.on_day[day] if each is not piece)
+            self._change_left(piece.rank, piece.minutes)
 
     def _change_left(self, rank: int, by: int) -> None:
         old = self.left[rank]
@@ -125,6 +117,10 @@ class Draft:
             del self.short[bisect_left(self.short, rank)]
         elif new > 0 >= old:
             insort(self.short, rank)
+
+    def planned_on(self, day: int) -> int:
+        """Minutes of what can be moved."""
+        return sum(piece.minutes for piece in self.on_day[day])
 
     def fill(self, task: Task) -> None:
         """Place what is left of the task in time that nothing else has: before its buffer, else in it."""

@@ -30,9 +30,10 @@ def improve(draft: Draft, *, anew: bool) -> Draft:
     draft = min(draft, repaired(draft), key=least)
     if draft.tight and anew:
         draft = min(draft, *(_packed(draft, ahead) for ahead in _AHEAD), key=least)
+    most = _most(draft) if draft.tight else []
     while draft.tight:
         before = draft.missing
-        for step in _steps(draft):
+        for step in _steps(draft, most):
             _try(draft, step)
         _hand_over(draft)
         fill(draft)
@@ -85,18 +86,23 @@ def _put_back(draft: Draft, task: Task, displaced: Iterable[Piece]) -> None:
 
 def _packed(draft: Draft, ahead: int) -> Draft:
     """The same tasks from nothing, one day after the other as full as it gets."""
-    draft = draft.copy()
-    for pieces in draft.pieces:
-        for piece in pieces:
-            draft.take_back(piece)
+    draft = draft.emptied()
     for day in range(len(draft.table.starts)):
         _pack(draft, day, ahead)
     fill(draft)
     return draft
 
 
-def _steps(draft: Draft) -> Iterator[Callable[[], set[int]]]:
-    """What may make more fit, each a function that changes the draft and returns the ranks of those who lost time."""
+Step = Callable[[Draft], set[int]]
+"""Something that may make more fit: it changes the draft and returns the ranks of those who lost time."""
+
+
+def _steps(draft: Draft, most: Sequence[int]) -> Iterator[Step]:
+    """What is worth a try.
+
+    Args:
+        most: the minutes that each day can hold at best; a day that holds as much is left alone.
+    """
     if not draft.short:
         return
     first = draft.table.day_of(draft.first)
@@ -104,30 +110,36 @@ def _steps(draft: Draft) -> Iterator[Callable[[], set[int]]]:
     far = _TRIES // size
     for ahead in _AHEAD:
         for day in range(first, first + size):
-            for other in range(day, min(first + size, day + 1 + far)):
-                days = (day,) if other == day else (day, other)
-                if any(draft.table.rest(each) >= draft.least for each in days):
-                    yield partial(_repack, draft, days, ahead)
+            for days in ((day, *other) for other in ((), *((day + n,) for n in range(1, far + 1)))):
+                if days[-1] < first + size and any(draft.planned_on(each) < most[each] for each in days):
+                    yield partial(_repack, days=days, ahead=ahead)
         if len(draft.tasks) <= _TRIES:
             for task in draft.tasks:
-                yield partial(_last, draft, task, ahead)
+                yield partial(_last, task=task, ahead=ahead)
 
 
-def _try(draft: Draft, step: Callable[[], set[int]]) -> None:
-    before = draft.missing
-    draft.begin()
-    for rank in sorted(step()):
-        draft.fill(draft.tasks[rank])
-    if draft.missing >= before:
-        draft.undo()
+def _try(draft: Draft, step: Step) -> None:
+    trial = draft.copy()
+    for rank in sorted(step(trial)):
+        trial.fill(trial.tasks[rank])
+    if trial.missing < draft.missing:
+        draft.become(trial)
+
+
+def _most(draft: Draft) -> list[int]:
+    """How many minutes each day can hold, were there always work to fill it."""
+    blank, most = draft.emptied(), []
+    for day in range(len(blank.table.starts)):
+        rest = max(0, blank.table.rest(day))
+        to_go = _to_go(blank.table.open(day), blank.least, blank.longest, blank.table.pause)
+        most.append(min(rest, rest // blank.least * blank.longest, next(reversed(to_go.values()), 0)))
+    return most
 
 
 def _repack(draft: Draft, days: Sequence[int], ahead: int) -> set[int]:
     """Plan these days anew."""
     lost = {piece.rank for day in days for piece in draft.on_day[day]}
-    for day in days:
-        for piece in draft.on_day[day]:
-            draft.take_back(piece)
+    draft.take_back(*(piece for day in days for piece in draft.on_day[day]))
     for day in days:
         _pack(draft, day, ahead)
     return lost
@@ -137,9 +149,7 @@ def _last(draft: Draft, task: Task, ahead: int) -> set[int]:
     """Plan the days of a task anew, and itself after all others."""
     days = sorted({draft.table.day_of(piece.span[0]) for piece in draft.pieces[task.rank]})
     lost = {piece.rank for day in days for piece in draft.on_day[day]}
-    for day in days:
-        for piece in draft.on_day[day]:
-            draft.take_back(piece)
+    draft.take_back(*(piece for day in days for piece in draft.on_day[day]))
     for day in days:
         _pack(draft, day, ahead, but=task.rank)
     return lost
@@ -164,8 +174,8 @@ def _hand_over(draft: Draft) -> None:
 def _waiting(draft: Draft, until: int) -> Iterator[Task]:
     """The tasks that are short and due at `until` or later, those due first first."""
     due = bisect_left(draft.tasks, until, key=lambda task: task.deadline)
-    for rank in draft.short[bisect_left(draft.short, due) :]:
-        yield draft.tasks[rank]
+    for place in range(bisect_left(draft.short, due), len(draft.short)):
+        yield draft.tasks[draft.short[place]]
 
 
 def _pack(draft: Draft, day: int, ahead: int, *, but: int = -1) -> None:

@@ -68,12 +68,14 @@ class Timetable:
             self._open[day] = without(self._open[day], span[0] - self.pause, span[1] + self.pause)
             self.room[day] = min(self.rest(day), longest(self._open[day]))
 
-    def release(self, span: Span) -> None:
-        """Give the time back."""
-        self.load[self.day_of(span[0])] -= span[1] - span[0]
-        for day in self._touched(span):
-            held = list(self._held[day])
-            held.remove(span)
+    def release(self, spans: Sequence[Span]) -> None:
+        """Give their time back."""
+        touched: dict[int, list[Span]] = {}
+        for span in spans:
+            self.load[self.day_of(span[0])] -= span[1] - span[0]
+            for day in self._touched(span):
+                touched.setdefault(day, list(self._held[day])).remove(span)
+        for day, held in touched.items():
             self._held[day] = tuple(held)
             left: Sequence[Span] = self._free[day]
             for begin, end in held:
