@@ -334,7 +334,11 @@ def test_the_plan_is_the_same(gradent, config, state, server):
     assert gradent("run").code == 0
     plan = json.loads(gradent("plan", "--json").out)
     assert plan["sessions"]
+    old = state / "feeds" / ("a" * 64)
+    old.write_text("of a feed that is no source any more")
+    os.utime(old, ((soon - timedelta(days=50)).timestamp(),) * 2)
     assert gradent("run").code == 0
+    assert not old.exists()
     assert feed.asked == ["", "", feed.validator]
     assert json.loads(gradent("plan", "--json").out) == plan
     for path in (path for path in state.rglob("*") if path.is_file()):
