@@ -3,7 +3,7 @@ import resource
 import stat
 import tomllib
 from contextlib import suppress
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -47,6 +47,23 @@ def said(error: ConfigError, path: Path) -> str:
 
 
 # ── what a config means ──
+
+
+def test_a_canvas(path, environ):
+    """Its token is a secret, and where it is is none: links to assignments begin with it."""
+    path.write_text(
+        f'[[study.sources]]\nkind = "canvas"\nurl = "https://school.instructure.com"\ntoken = "{SECRET}"\n'
+        "expires = 2027-01-31\n"
+    )
+    path.chmod(0o600)
+    loaded = load(path, environ)
+    (source,) = loaded.settings.study.sources
+    assert (source.name, source.expires) == ("school.instructure.com", date(2027, 1, 31))
+    assert loaded.secrets == (SECRET,)
+    path.write_text(
+        '[[study.sources]]\nkind = "canvas"\nurl = "http://127.0.0.1:8080"\ntoken = "x"\nexpires = "2027-01-31"\n'
+    )
+    assert load(path, environ).settings.study.sources[0].expires == date(2027, 1, 31)
 
 
 def test_an_empty_file_is_all_defaults(path, environ):

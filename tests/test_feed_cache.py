@@ -11,6 +11,7 @@ import pytest
 from gradent_cli.agents.study.cache import ASK_WHOLE_AFTER, FORGET_AFTER, FeedCache, Kept, to_keep
 from gradent_cli.agents.study.calendars import open_calendar
 from gradent_cli.agents.study.sources import open_source
+from gradent_cli.agents.study.sources.ics import AHEAD
 from gradent_cli.errors import SourceError
 from tests.street import feeds
 from tests.street.server import Answer
@@ -226,8 +227,29 @@ def test_a_folder_that_cannot_be_made(server, folder, read):
     assert feed.asked == ["", ""]
 
 
-def test_once_a_day_everything_is_asked_for(server, read):
-    """Whoever would say "unchanged" for ever is asked for the whole feed after a day, and when clocks went back."""
+def test_only_the_tag_is_named(server, read):
+    """Where a feed has a tag and a date, the date alone may not make it "unchanged"."""
+    feed = Feed(server)
+    feed.more = {"Last-Modified": "Mon, 23 Nov 2026 10:00:00 GMT"}
+    read()
+    read()
+    assert feed.asked == ["", feed.validator]
+    assert "If-Modified-Since" not in server.requests[-1].headers
+
+
+def test_what_is_unchanged_is_read_anew(server, read):
+    """A later time of a deadline that repeats comes into view though the feed stays the same."""
+    edge = NOW + AHEAD + timedelta(hours=1)
+    event = feeds.vevent(
+        "UID:a", f"DTSTART:{edge - timedelta(days=70):%Y%m%dT%H%M%SZ}", "RRULE:FREQ=WEEKLY", "SUMMARY:A"
+    )
+    feed = Feed(server, feeds.ics(event))
+    assert (len(read()), len(read(NOW + timedelta(hours=2)))) == (10, 11)
+    assert feed.asked == ["", feed.validator]
+
+
+def test_now_and_then_everything_is_asked_for(server, read):
+    """Whoever would say "unchanged" for ever is asked for the whole feed after a time, and when clocks went back."""
     feed = Feed(server)
     read()
     read(NOW + ASK_WHOLE_AFTER)
@@ -312,7 +334,11 @@ def test_the_plan_is_the_same(gradent, config, state, server):
     assert gradent("run").code == 0
     plan = json.loads(gradent("plan", "--json").out)
     assert plan["sessions"]
+    old = state / "feeds" / ("a" * 64)
+    old.write_text("of a feed that is no source any more")
+    os.utime(old, ((soon - timedelta(days=50)).timestamp(),) * 2)
     assert gradent("run").code == 0
+    assert not old.exists()
     assert feed.asked == ["", "", feed.validator]
     assert json.loads(gradent("plan", "--json").out) == plan
     for path in (path for path in state.rglob("*") if path.is_file()):

@@ -123,6 +123,8 @@ def test_what_is_work(canvas, harvest):
         item(7, "Syllabus", None, kind="wiki_page", submissions=False),
         item(8, "Read this", None, kind="wiki_page", submissions=False, todo_date="2026-12-05T22:59:00Z"),
         item(9, "Essay", later, kind="assessment_request"),
+        item(13, "Chat", None, kind="discussion_topic", submissions=False) | {"plannable_date": "2026-11-20T08:00:00Z"},
+        item(14, "Undated", None, kind="discussion_topic") | {"plannable_date": "2026-11-20T08:00:00Z"},
         item(10, "Lecture", DUE, kind="calendar_event", submissions=False),
         item(11, "Welcome", DUE, kind="announcement", submissions=False),
         item(12, "Something new", DUE, kind="hologram"),
@@ -134,6 +136,7 @@ def test_what_is_work(canvas, harvest):
         ("assignment-1", "Essay", DUE, False),
         ("assignment-70", "Quiz 3", DUE, True),
         ("assignment-71", "Discuss", DUE, False),
+        ("discussion_topic-14", "Undated", None, False),
         ("planner_note-6", "Call mum", later, None),
         ("quiz-3", "Survey", DUE, None),
         ("sub_assignment-5", "Checkpoint", DUE, False),
@@ -155,16 +158,24 @@ def test_quiz_by_its_link(canvas, harvest):
         ({"due_at": "2026-12-04T22:59:00"}, DUE),
         ({"due_at": "2026-12-04"}, DUE),
         ({"due_at": None, "todo_date": "2026-12-04T22:59:00Z"}, DUE),
-        ({"due_at": "nonsense"}, DUE + timedelta(days=9)),
-        ({"due_at": 17}, DUE + timedelta(days=9)),
+        ({"due_at": "nonsense"}, None),
+        ({"due_at": 17}, None),
         ({"due_at": "9999-12-31T23:59:59Z"}, datetime(9999, 12, 29, tzinfo=UTC)),
         ({"due_at": "1970-01-01T00:00:00Z"}, datetime(1970, 1, 1, tzinfo=UTC)),
     ],
 )
 def test_due_dates(canvas, harvest, fields, due):
-    """The student's own due date counts before the planner's; a day alone ends on their clock; far ones are kept."""
-    canvas.items = [item(1, "HW", DUE + timedelta(days=9), **fields)]
-    assert harvest().assignments[0].due_at == due
+    """A moment counts in UTC, a day alone ends on the student's clock, far ones are kept, and nonsense is said."""
+    canvas.items = [item(1, "HW", None, **fields) | {"plannable_date": None}]
+    found = harvest()
+    assert found.assignments[0].due_at == due
+    assert bool(found.warnings) is (due is None)
+
+
+def test_the_students_own_due_date(canvas, harvest):
+    """A quiz tells when it is due for everybody; what counts is the day that this student was given."""
+    canvas.items = [item(1, "Quiz", DUE, kind="quiz", due_at="2026-11-30T22:59:00Z")]
+    assert harvest().assignments[0].due_at == DUE
 
 
 def test_one_bad_item_costs_only_itself(canvas, harvest):

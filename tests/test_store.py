@@ -177,13 +177,75 @@ def test_a_feed_that_recovers_is_doubted_anew(store):
         ([replace(each, due_at=NOW - DAY) for each in FEED], [], False),  # the end of a term
         ([replace(each, due_at=None) for each in FEED], [], False),
         ([replace(each, due_at=NOW - DAY) for each in FEED[:7]] + FEED[7:], [], False),
-        (FEED, [replace(each, key=f"new {each.key}") for each in FEED], True),  # all ids changed
+        (FEED, [replace(each, key=f"new {each.key}", title="Test") for each in FEED], True),  # others instead
     ],
 )
 def test_what_is_suspicious(store, had, gave, shrunk):
     """More than half of at least four that are still due; what is past, and what has no due date, does not count."""
     store.sync({"canvas": had}, now=NOW - 2 * DAY)
     assert bool(look(store, *gave).shrunk) is shrunk
+
+
+def again(assignment: Assignment, **changed) -> Assignment:
+    """The same work under another key, as a feed without lasting UIDs gives it."""
+    return replace(assignment, key=f"new {assignment.key}", **changed)
+
+
+def test_other_keys_for_the_same_work(store):
+    """A feed that renames all its events brings nothing new, run after run; what was said and planned of them stays."""
+    named = [replace(each, title=f"Sheet {each.key}") for each in FEED]
+    look(store, *named)
+    for hours in (1, 2):
+        assert look(store, *map(again, named), now=NOW + hours * HOUR) == Changes()
+        assert store.assignments() == tuple(named)
+        assert not any(known.vanished for known in store.known())
+    assert look(store, *map(again, FEED[:1]), *named[1:], now=NOW + 3 * HOUR).new == (again(FEED[0]),)
+
+
+def test_other_keys_where_titles_repeat(store):
+    """Weekly quizzes of the same name are told apart by their due dates."""
+    look(store, *FEED)
+    assert look(store, *map(again, FEED), now=NOW + HOUR) == Changes()
+
+
+def test_another_key_and_another_due_date(store):
+    """An event that gets another UID as it is moved is told as moved, not as new."""
+    look(store, ESSAY, QUIZ)
+    moved = again(ESSAY, due_at=NOW + 14 * DAY)
+    known = replace(moved, key=ESSAY.key)
+    assert look(store, moved, QUIZ, now=NOW + HOUR) == Changes(moved=((ESSAY, known),))
+    assert store.assignments() == (QUIZ, known)
+
+
+@pytest.mark.parametrize(
+    ("had", "gave"),
+    [
+        ([ESSAY], [ESSAY, again(ESSAY)]),  # it is still there
+        ([ESSAY], [again(ESSAY, course="HIST")]),
+        ([ESSAY], [again(ESSAY, title="Essay 2")]),
+        ([ESSAY], [again(ESSAY, due_at=None)]),
+        ([ESSAY], [again(ESSAY, due_at=NOW - DAY)]),
+        ([replace(ESSAY, due_at=NOW - DAY)], [again(ESSAY)]),  # last week's
+        ([replace(ESSAY, due_at=None)], [again(ESSAY)]),
+        ([replace(ESSAY, source="moodle")], [again(ESSAY)]),
+        (FEED[:2], [again(FEED[2])]),  # it could be either
+        (FEED[:1], [again(FEED[2]), again(FEED[3])]),
+    ],
+)
+def test_what_is_not_the_same_work(store, had, gave):
+    """Where it is not certain what something is, it is new: too much is better than a lost assignment."""
+    store.sync(
+        {each.source: [other for other in had if other.source == each.source] for each in had}, now=NOW - 9 * DAY
+    )
+    fresh = [each for each in gave if each not in had]
+    assert set(look(store, *gave).new) == set(fresh)
+
+
+def test_a_list_by_hand_names_its_own(store):
+    """In a list by hand another id is another assignment."""
+    look(store, ESSAY)
+    changes = store.sync({"canvas": [again(ESSAY)]}, now=NOW + HOUR, complete={"canvas"})
+    assert changes == Changes(new=(again(ESSAY),), gone=(ESSAY,))
 
 
 def test_what_vanished_before_is_not_missed_again(store):

@@ -175,10 +175,12 @@ def _tools(
 
 
 def _tidy(connection: "sqlite3.Connection", config: "Config") -> None:
+    from gradent_cli.agents.study.cache import FeedCache
     from gradent_cli.retention import prune
 
-    kept = config.settings.history
-    prune(connection, datetime.now(UTC), max_runs=kept.max_runs, max_age=kept.max_age)
+    kept, now = config.settings.history, datetime.now(UTC)
+    prune(connection, now, max_runs=kept.max_runs, max_age=kept.max_age)
+    FeedCache(config.state_dir / "feeds", now=now).tidy()
 
 
 def _set_aside(database: Path, damaged: object) -> str:
@@ -215,7 +217,6 @@ def _study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinf
 
     study, store = config.settings.study, Store(connection)
     cache = FeedCache(config.state_dir / "feeds", now=datetime.now(UTC), read_only=dry_run)
-    cache.tidy()
     return StudyAgent(
         sources=[
             open_source(

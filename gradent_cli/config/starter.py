@@ -49,4 +49,6 @@ max_per_day = "4h"
 
 # Where your assignments come from, one [[study.sources]] each. Your school's calendar feed
 # holds a secret, so give it like this: gradent config set --source -
+# Canvas itself also knows what you handed in:
+#   gradent config set --source https://SCHOOL.instructure.com --source-token -
 """

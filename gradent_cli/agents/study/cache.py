@@ -20,7 +20,7 @@ from typing import Any
 from gradent_cli.errors import StateError
 from gradent_cli.files import make_private_directory, write_atomic
 
-ASK_WHOLE_AFTER = timedelta(hours=24)
+ASK_WHOLE_AFTER = timedelta(hours=12)
 """A server that says for ever that nothing changed is not believed for longer."""
 FORGET_AFTER = timedelta(days=30)
 """What has not been asked for in so long goes."""
@@ -41,9 +41,12 @@ class Kept:
     changed: str = ""
 
     def question(self) -> dict[str, str]:
-        """The headers that ask for the content only if it is another one."""
-        headers = {"If-None-Match": self.tag, "If-Modified-Since": self.changed}
-        return {name: value for name, value in headers.items() if value}
+        """The header that asks for the content only if it is another one.
+
+        Never both: there are servers that look at the date alone, or only at whether there is one
+        (https://github.com/jsenecal/netbox-notices/issues/67).
+        """
+        return {"If-None-Match": self.tag} if self.tag else {"If-Modified-Since": self.changed}
 
 
 def to_keep(body: bytes, headers: Mapping[str, str]) -> Kept | None:

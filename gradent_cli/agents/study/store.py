@@ -8,7 +8,7 @@ gone: kept with all its sessions in case it comes back, but not known any more.
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -145,7 +145,8 @@ class Store:
 
         An assignment that its source no longer gives stays as it was. A feed that suddenly lost more than half of what
         is still due was probably not read well, though it could be read: what it has is taken over, and what it has
-        not is not marked as vanished, until it has stayed so for `BELIEVED_AFTER`.
+        not is not marked as vanished, until it has stayed so for `BELIEVED_AFTER`. What a feed gives under another key
+        is recognised by what it is called.
 
         What the student edited wins: changes are told of an assignment as the student sees it, and kept as the source
         gave them.
@@ -157,9 +158,13 @@ class Store:
         moved: list[tuple[Assignment, Assignment]] = []
         edited: list[Assignment] = []
         done: list[Assignment] = []
-        seen = {assignment.id: assignment for assignments in read.values() for assignment in assignments}
         with transaction(self._connection):
             given = self._given()
+            seen = {
+                assignment.id: assignment
+                for name, assignments in read.items()
+                for assignment in (assignments if name in complete else _recognised(assignments, name, given, now))
+            }
             edits = self._edits()
             for id, assignment in seen.items():
                 edit = edits.get(id, NOTHING)
@@ -706,6 +711,46 @@ def _known(row: sqlite3.Row) -> Known:
         last_seen_at=_moment(row["last_seen_at"]),
         vanished=row["last_good_at"] is not None and row["last_seen_at"] < row["last_good_at"],
     )
+
+
+def _recognised(
+    assignments: Collection[Assignment], source: str, given: Mapping[str, Known], now: datetime
+) -> list[Assignment]:
+    """The same, but what is new and can only be something that is missing gets the key that this is known by.
+
+    There are feeds that give their events other UIDs, or none, when they are moved or the platform is updated: planned
+    would be everything twice. Title and course have to be the same, and the due date too where there are several.
+    """
+    ids = {each.id for each in assignments}
+    missing = [each.assignment for id, each in given.items() if each.assignment.source == source and id not in ids]
+    missing = [each for each in missing if each.due_at is not None and each.due_at > now]
+    new = [each for each in assignments if each.id not in given and each.due_at is not None and each.due_at > now]
+    keys: dict[str, str] = {}
+    for called in (_title_and_due, _title):
+        taken = set(keys.values())
+        known_by = _grouped((each for each in missing if each.key not in taken), called)
+        for name, alike in _grouped((each for each in new if each.id not in keys), called).items():
+            known = known_by.get(name, ())
+            if len(alike) == len(known) == 1:
+                keys[alike[0].id] = known[0].key
+    return [replace(each, key=keys[each.id]) if each.id in keys else each for each in assignments]
+
+
+def _title_and_due(assignment: Assignment) -> Hashable:
+    return assignment.title, assignment.course, assignment.due_at
+
+
+def _title(assignment: Assignment) -> Hashable:
+    return assignment.title, assignment.course
+
+
+def _grouped(
+    assignments: Iterable[Assignment], called: Callable[[Assignment], Hashable]
+) -> dict[Hashable, list[Assignment]]:
+    groups: dict[Hashable, list[Assignment]] = {}
+    for each in assignments:
+        groups.setdefault(called(each), []).append(each)
+    return groups
 
 
 def _edited(known: Known, edit: Overlay) -> Known:

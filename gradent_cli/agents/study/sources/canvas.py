@@ -2,6 +2,7 @@
 
 The planner (https://canvas.instructure.com/doc/api/planner.html) is what Canvas shows a student as their to-do list:
 one request for all courses, a page at a time. Where an item is also in Canvas's calendar feed it has the same key here.
+What its fields hold is from https://github.com/instructure/canvas-lms/blob/master/lib/api/v1/planner_item.rb.
 """
 
 import json
@@ -196,14 +197,15 @@ class CanvasSource:
             if not kind:
                 notes.add("left out {events} without a type", title)
             return None
-        if kind == "wiki_page" and not plannable.get("todo_date"):
+        dated = any(plannable.get(name) for name in _DATES)
+        if kind in _TO_READ and not dated and not isinstance(item.get("submissions"), dict):
             return None
         key = _key(kind, item, plannable)
         if key is None:
             notes.add("left out {events} without an id", title)
             return None
-        due_at = _due(item, plannable, zone)
-        if due_at is None and any(plannable.get(name) for name in _DATES):
+        due_at = _due(item, plannable, zone) if dated or kind not in _TO_READ else None
+        if due_at is None and dated:
             notes.add("took {events} without a due date, because it cannot be read", title)
         return Assignment(
             source=self.name,
@@ -234,6 +236,8 @@ def expiry(expires: date | None, today: date) -> str | None:
 
 
 _DATES = ("due_at", "todo_date")
+_TO_READ = frozenset(("discussion_topic", "wiki_page", "planner_note"))
+"""What may have no due date; its `plannable_date` is then that of its making."""
 
 
 def _key(kind: str, item: Mapping[str, Any], plannable: Mapping[str, Any]) -> str | None:
@@ -262,7 +266,8 @@ def _done(item: Mapping[str, Any]) -> bool | None:
 
 
 def _due(item: Mapping[str, Any], plannable: Mapping[str, Any], zone: tzinfo) -> datetime | None:
-    for value in (*(plannable.get(name) for name in _DATES), item.get("plannable_date")):
+    """`plannable_date` is this student's own; a quiz's `due_at` is everybody's."""
+    for value in (item.get("plannable_date"), *(plannable.get(name) for name in _DATES)):
         if isinstance(value, str) and value:
             try:
                 if len(value) <= len("2026-12-01"):
