@@ -29,7 +29,7 @@ def one_line(text: str, limit: int = 300) -> str:
     Text without anything to see in it (zero-width characters alone) is "".
     """
     line = " ".join(clean(text[: 20 * limit]).split())
-    seen = any(character.isprintable() and not character.isspace() for character in line)
+    seen = line.isascii() or any(character.isprintable() and not character.isspace() for character in line)
     return cut_characters(line, limit, mark="…") if seen else ""
 
 

@@ -176,7 +176,7 @@ def outdated(assessment: Assessment, assignment: Assignment, history: History) -
     if assessment.fingerprint != assignment.fingerprint:
         return True
     before = assessment.basis in _PAST
-    if _own(assignment) or not (before or history):
+    if not (before or history):
         return False
     kind, sure = _kind(assignment)
     fresh = _effort(assignment, kind, sure, history)
