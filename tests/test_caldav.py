@@ -489,6 +489,26 @@ def test_moved_to_another_calendar(desk, radicale):
     assert desk.in_step()
 
 
+@pytest.mark.parametrize("year", ["0001", "9999"])
+@pytest.mark.parametrize("line", ["DTSTART:{}0101T080000Z", "DTSTART;VALUE=DATE:{}1231"])
+def test_moved_to_the_end_of_time(desk, year, line):
+    """A year that no calendar should show stops nothing; Radicale itself would not take it."""
+    desk.run()
+    session, _ = first_of(desk)
+
+    def tamper(asked: Request, answer: Answer) -> Answer:
+        if asked.method == "REPORT" and answer.status:
+            text = re.sub("DTSTART:[0-9TZ]*", line.format(year), answer.body.decode())
+            answer.body = re.sub("DTEND:", "X-NOTHING:", text).encode()
+        return answer
+
+    desk.relay.tamper = tamper
+    for now in (LATER, LATER + timedelta(hours=1)):
+        desk.connection.execute("UPDATE published SET etag = 'another' WHERE session_id = ?", (session.id,))
+        assert desk.run(now).error is None
+        assert by_id(desk, session.id).pinned
+
+
 def test_another_zone(desk):
     """The same moment written in the student's own zone is no move."""
     desk.run()
