@@ -1208,3 +1208,17 @@ def test_a_busy_calendar_in_doctor(gradent, config, ada):
     )
     ada.make()
     assert checks(gradent)["calendar work"] == ("ok", "can be read", None)
+
+
+def test_a_calendar_that_stays_away_is_told(gradent, set_up, server):
+    """The phone hears of the plan all the same, which part failed each time, and of the failed runs once."""
+    set_up(url="http://127.0.0.1:1/nowhere/")
+    gradent("config", "set", "--ntfy-topic", "gradent-test-x7k2m9", "--ntfy-server", server.url)
+    heard = []
+    for _ in range(2):
+        server.requests.clear()
+        gradent("run", "--quiet")
+        heard.append([body["title"].partition(" ")[2] for body in server.bodies])
+        assert not any(secret in str(server.bodies) for secret in SECRETS)
+    assert heard[0][-3:] == ["Schedule sessions", "Update your calendar failed", "Agent Failed"]
+    assert heard[1] == ["Agent Started", "Update your calendar failed"]
