@@ -489,6 +489,26 @@ def test_moved_to_another_calendar(desk, radicale):
     assert desk.in_step()
 
 
+@pytest.mark.parametrize("year", ["0001", "9999"])
+@pytest.mark.parametrize("line", ["DTSTART:{}0101T080000Z", "DTSTART;VALUE=DATE:{}1231"])
+def test_moved_to_the_end_of_time(desk, year, line):
+    """A year that no calendar should show stops nothing; Radicale itself would not take it."""
+    desk.run()
+    session, _ = first_of(desk)
+
+    def tamper(asked: Request, answer: Answer) -> Answer:
+        if asked.method == "REPORT" and answer.status:
+            text = re.sub("DTSTART:[0-9TZ]*", line.format(year), answer.body.decode())
+            answer.body = re.sub("DTEND:", "X-NOTHING:", text).encode()
+        return answer
+
+    desk.relay.tamper = tamper
+    for now in (LATER, LATER + timedelta(hours=1)):
+        desk.connection.execute("UPDATE published SET etag = 'another' WHERE session_id = ?", (session.id,))
+        assert desk.run(now).error is None
+        assert by_id(desk, session.id).pinned
+
+
 def test_another_zone(desk):
     """The same moment written in the student's own zone is no move."""
     desk.run()
@@ -1188,3 +1208,17 @@ def test_a_busy_calendar_in_doctor(gradent, config, ada):
     )
     ada.make()
     assert checks(gradent)["calendar work"] == ("ok", "can be read", None)
+
+
+def test_a_calendar_that_stays_away_is_told(gradent, set_up, server):
+    """The phone hears of the plan all the same, which part failed each time, and of the failed runs once."""
+    set_up(url="http://127.0.0.1:1/nowhere/")
+    gradent("config", "set", "--ntfy-topic", "gradent-test-x7k2m9", "--ntfy-server", server.url)
+    heard = []
+    for _ in range(2):
+        server.requests.clear()
+        gradent("run", "--quiet")
+        heard.append([body["title"].partition(" ")[2] for body in server.bodies])
+        assert not any(secret in str(server.bodies) for secret in SECRETS)
+    assert heard[0][-3:] == ["Schedule sessions", "Update your calendar failed", "Agent Failed"]
+    assert heard[1] == ["Agent Started", "Update your calendar failed"]

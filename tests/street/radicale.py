@@ -1,14 +1,15 @@
 """Radicale, a real CalDAV server, on loopback; and what the student's calendar program does to it."""
 
+import re
 import socket
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from gradent_cli.web import Answer, WebError, request
 from tests.street.feeds import Lines, ics
@@ -27,8 +28,6 @@ class Account:
 
     def ask(self, method: str, name: str = "", body: bytes = b"", user: str | None = None, **headers: str) -> Answer:
         """One raw request; `If_Match="..."` becomes the header `If-Match`."""
-        from base64 import b64encode
-
         pair = b64encode(f"{user or self.username}:{self.password}".encode()).decode()
         given = {header.replace("_", "-"): value for header, value in headers.items()}
         kind = "text/calendar" if method == "PUT" else "application/xml"
@@ -64,8 +63,6 @@ class Account:
 
     def names(self) -> set[str]:
         """What is in the calendar; it is asked for in another way than gradent does."""
-        import re
-
         answer = self.ask("PROPFIND", Depth="1")
         assert answer.status == 207, answer.status
         hrefs = re.findall(r"<href>([^<]*)</href>", answer.body.decode())
@@ -73,11 +70,10 @@ class Account:
 
 
 class Radicale:
-    """A running server. Its log has one line for every request."""
+    """A running server."""
 
-    def __init__(self, url: str, log: Path) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
-        self._log = log
         self._accounts = 0
 
     def account(self) -> Account:
@@ -116,11 +112,7 @@ def serving(folder: Path) -> Iterator[Radicale]:
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < limit, log.read_text()
                 time.sleep(0.05)
-        yield Radicale(url, log)
+        yield Radicale(url)
     finally:
         process.terminate()
         process.wait(_PATIENCE)
-
-
-def host_of(url: str) -> str:
-    return urlsplit(url).netloc

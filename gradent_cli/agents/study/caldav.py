@@ -35,9 +35,9 @@ _CALDAV = "{urn:ietf:params:xml:ns:caldav}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An event on the server: `etag` changes with it; `body` is the calendar that it stands in."""
+    """An event on the server: `etag` changes with it, None when not told; `body` is the calendar it stands in."""
 
-    etag: str
+    etag: str | None
     body: bytes = b""
 
 
@@ -80,8 +80,8 @@ class Collection:
         rights = {right.tag for right in own.iterfind(f".//{_DAV}privilege/*")}
         return Look(writable=bool(rights & _WRITES) if rights else None)
 
-    def etags(self) -> dict[str, str]:
-        """The ETags of everything in it, by name; "" where the server does not tell one.
+    def etags(self) -> dict[str, str | None]:
+        """The ETags of everything in it, by name; None where the server does not tell one.
 
         Raises:
             MissingError: there is no such calendar.
@@ -253,7 +253,7 @@ class Collection:
             for properties in _properties(response):
                 etag = (properties.findtext(f"{_DAV}getetag") or etag).strip()
                 body = properties.findtext(f"{_CALDAV}calendar-data") or body
-            found[name] = Entry(etag=etag, body=body.encode())
+            found[name] = Entry(etag=etag or None, body=body.encode())
         return found
 
     def _name(self, response: Element) -> str | None:

@@ -168,7 +168,7 @@ class Publisher:
             self._forget_old(now)
         return Pulled(moved=tuple(moved), declined=tuple(declined), warnings=tuple(warnings))
 
-    def _emptied(self, copies: Iterable[_Copy], etags: Mapping[str, str], now: datetime) -> str | None:
+    def _emptied(self, copies: Iterable[_Copy], etags: Mapping[str, str | None], now: datetime) -> str | None:
         """Why what the calendar says is not to be believed at once."""
         known = [copy for copy in copies if copy.etag is not None]
         coming = sum(copy.ends_at > now for copy in known)
@@ -258,7 +258,7 @@ class Publisher:
             starts = ends = utc(datetime.combine(first, at, tzinfo=self._zone))
         return _Event(
             starts_at=starts,
-            ends_at=ends if ends > starts else utc(starts + session.duration),
+            ends_at=ends if ends > starts else utc(starts + min(session.duration, timedelta(days=1))),
             all_day=not isinstance(first, datetime),
             cancelled=component.word("STATUS") == "CANCELLED",
             sequence=component.sequence,
@@ -330,7 +330,7 @@ class Publisher:
         self._forget(copy.session_id)
         return copy.etag is not None
 
-    def _change(self, session: Session, etag: str) -> bool:
+    def _change(self, session: Session, etag: str | None) -> bool:
         written, new = self._collection.put(_name(session), plan_ics.render_event(session), etag)
         if written:
             self._written(session, new)
