@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -242,7 +243,13 @@ def test_ps_says_the_same():
 # ── after a crash ──
 
 
-def orphaned(*kinds, place, run_id="20261124-101500-ab12", then="time.sleep(60)"):
+@pytest.fixture
+def run_id():
+    """Of this test alone: processes are looked for on the whole machine, and other tests run beside this one."""
+    return f"20261124-101500-{token_hex(8)}"
+
+
+def orphaned(*kinds, place, run_id, then="time.sleep(60)"):
     """A marked program whose parent has died, as after SIGKILL for gradent."""
     starter = "import subprocess, sys, os; p = subprocess.Popen(sys.argv[1:], start_new_session=True); os._exit(0)"
     environment = {"GRADENT_RUN_ID": run_id, **os.environ, MARK: str(place)}
@@ -255,22 +262,22 @@ def orphaned(*kinds, place, run_id="20261124-101500-ab12", then="time.sleep(60)"
 
 
 @pytest.mark.parametrize("kind", ["stubborn", "daemon", "stubborn_daemon", "both"])
-def test_what_a_vanished_run_left_is_ended(tmp_path, kind):
+def test_what_a_vanished_run_left_is_ended(tmp_path, run_id, kind):
     """By the run's id in their environment, whatever they ignore and wherever they went; how many is told."""
-    orphaned(kind, place=tmp_path)
+    orphaned(kind, place=tmp_path, run_id=run_id)
     before = len(left(tmp_path))
     assert before >= 2
-    assert processes.end_run("20261124-101500-ab12", SOON) == before
+    assert processes.end_run(run_id, SOON) == before
     wait_for(lambda: left(tmp_path) == [])
-    assert processes.end_run("20261124-101500-ab12", SOON) == 0
+    assert processes.end_run(run_id, SOON) == 0
 
 
-def test_only_that_run_is_meant(tmp_path):
+def test_only_that_run_is_meant(tmp_path, run_id):
     """Another run's processes stay, also when one id begins like the other or the id stands in another variable."""
-    orphaned(place=tmp_path, run_id="20261124-101500-ab123")
-    other = subprocess.Popen(["sleep", "60"], env={**os.environ, "MY_GRADENT_RUN_ID": "20261124-101500-ab12"})
+    orphaned(place=tmp_path, run_id=f"{run_id}3")
+    other = subprocess.Popen(["sleep", "60"], env={**os.environ, "MY_GRADENT_RUN_ID": run_id})
     try:
-        assert processes.end_run("20261124-101500-ab12", SOON) == 0
+        assert processes.end_run(run_id, SOON) == 0
         assert len(left(tmp_path)) == 1
         assert other.poll() is None
     finally:
@@ -278,25 +285,27 @@ def test_only_that_run_is_meant(tmp_path):
         other.wait()
 
 
-def test_descendants_with_another_environment_go_too(tmp_path):
+def test_descendants_with_another_environment_go_too(tmp_path, run_id):
     """`env -i` is a common way to start a daemon."""
     spawn = f"""
 import subprocess
 subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"], env={{{MARK!r}: {str(tmp_path)!r}}})
 time.sleep(60)
 """
-    orphaned(place=tmp_path, then=spawn)
+    orphaned(place=tmp_path, run_id=run_id, then=spawn)
     wait_for(lambda: len(left(tmp_path)) == 2)
-    assert processes.end_run("20261124-101500-ab12", SOON) == 2
+    assert processes.end_run(run_id, SOON) == 2
     wait_for(lambda: left(tmp_path) == [])
 
 
-def test_whoever_asks_is_not_ended(tmp_path):
+def test_whoever_asks_is_not_ended(run_id):
     """A gradent that the orphan itself started ends the orphan's other children, not itself nor those it comes from."""
-    asks = "from gradent_cli.processes import end_run; import datetime; print(end_run('run-7', datetime.timedelta()))"
+    asks = (
+        f"from gradent_cli.processes import end_run; import datetime; print(end_run('{run_id}', datetime.timedelta()))"
+    )
     script = f'sleep 60 & {sys.executable} -c "{asks}"; echo went on'
     done = subprocess.run(
-        ["sh", "-c", script], env={**os.environ, "GRADENT_RUN_ID": "run-7"}, capture_output=True, text=True, check=False
+        ["sh", "-c", script], env={**os.environ, "GRADENT_RUN_ID": run_id}, capture_output=True, text=True, check=False
     )
     assert done.stdout.split("\n")[:2] == ["1", "went on"], done.stderr
 
