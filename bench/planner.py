@@ -1,10 +1,9 @@
-"""How long planning takes, and how that grows: python bench/planner.py [ASSIGNMENTS ...].
+"""How long planning takes, and how that grows: python bench/planner.py.
 
 For each number of assignments two plans, one in which all fits and one in which half does not: seconds of processor
 time (the median of several), made anew and again with itself as what is known, with five busy events an assignment.
 """
 
-import sys
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from time import process_time

@@ -17,7 +17,7 @@ _AHEAD = (1, 3, 8)
 """From how many tasks, those due first, a session is chosen when a day is packed; each is tried."""
 
 _TRIES = 60
-"""About how many pairs of days, and how many tasks, are tried: all of them in a week, ever fewer in longer times."""
+"""About how many pairs of days, and how many tasks, are tried: all in a week, ever fewer in longer times, then none."""
 
 
 def improve(draft: Draft, *, anew: bool) -> Draft:
@@ -108,6 +108,8 @@ def _steps(draft: Draft, most: Sequence[int]) -> Iterator[Step]:
     first = draft.table.day_of(draft.first)
     size = draft.table.day_of(draft.tasks[draft.short[-1]].deadline - 1) + 1 - first
     far = _TRIES // size
+    if not far:
+        return
     for ahead in _AHEAD:
         for day in range(first, first + size):
             for days in ((day, *other) for other in ((), *((day + n,) for n in range(1, far + 1)))):
