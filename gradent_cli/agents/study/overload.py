@@ -29,7 +29,9 @@ def improve(draft: Draft, *, anew: bool) -> Draft:
     least = _missing
     draft = min(draft, repaired(draft), key=least)
     if draft.tight and anew:
-        draft = min(draft, *(_packed(draft, ahead) for ahead in _AHEAD), key=least)
+        draft = min(
+            draft, *(_packed(draft, ahead) for ahead in (_AHEAD if _size(draft) <= _TRIES else _AHEAD[-1:])), key=least
+        )
     most = _most(draft) if draft.tight else []
     while draft.tight:
         before = draft.missing
@@ -105,8 +107,7 @@ def _steps(draft: Draft, most: Sequence[int]) -> Iterator[Step]:
     """
     if not draft.short:
         return
-    first = draft.table.day_of(draft.first)
-    size = draft.table.day_of(draft.tasks[draft.short[-1]].deadline - 1) + 1 - first
+    first, size = draft.table.day_of(draft.first), _size(draft)
     far = _TRIES // size
     if not far:
         return
@@ -118,6 +119,12 @@ def _steps(draft: Draft, most: Sequence[int]) -> Iterator[Step]:
         if len(draft.tasks) <= _TRIES:
             for task in draft.tasks:
                 yield partial(_last, task=task, ahead=ahead)
+
+
+def _size(draft: Draft) -> int:
+    """How many days there are before the last due date of what is short."""
+    until = draft.tasks[draft.short[-1]].deadline if draft.short else draft.first
+    return max(1, draft.table.day_of(until - 1) + 1 - draft.table.day_of(draft.first))
 
 
 def _try(draft: Draft, step: Step) -> None:
