@@ -210,7 +210,8 @@ def _choose(
 ) -> tuple[int, Task | None]:
     """The session to begin at the span's first minute, for the most study from there to the end of the day.
 
-    Among equals, the task due first and the longest session.
+    Among equals the one that leaves no rest too short for a session, then the task due first, then the longest. To
+    begin later is never better, as the rest of the day can be brought forward.
 
     Args:
         rest: what the daily limit leaves.
@@ -221,7 +222,7 @@ def _choose(
         return min(to_go.get(begin, 0), rest, rest // draft.least * draft.longest)
 
     chosen: tuple[int, Task | None] = (0, None)
-    most = worth(begin + QUARTER, rest)
+    most = (-1, 0)
     waiting = (task for task in _waiting(draft, begin + draft.least) if task.rank != but)
     for task in islice(waiting, ahead):
         left = draft.left[task.rank]
@@ -229,9 +230,9 @@ def _choose(
         for minutes in range(limit, task.shortest - 1, -QUARTER):
             over = left - minutes
             lost = task.shortest - over if 0 < over < task.shortest else 0  # what is over makes a session too long
-            value = min(left, minutes) - lost + worth(begin + minutes + draft.table.pause, rest - minutes)
-            if value > most or (value == most and chosen[1] is None):
-                most, chosen = value, (minutes, task)
+            value = min(left, minutes) + worth(begin + minutes + draft.table.pause, rest - minutes)
+            if (value, -lost) > most:
+                most, chosen = (value, -lost), (minutes, task)
     return chosen
 
 
