@@ -19,7 +19,7 @@ from gradent_cli.agents.study import words
 from gradent_cli.agents.study.free import days, quarter_down, quarter_up, to_moment
 from gradent_cli.agents.study.schedule import Rules, planned_minutes
 from gradent_cli.records import Busy, Plan, Session
-from tests.test_schedule import MOMENTS, NOW, Work, _shifted, any_busy, any_rules, any_work, mine, plan_of, task, zones
+from tests.test_schedule import MOMENTS, NOW, Work, _shifted, any_busy, any_rules, any_work, plan_of, task, zones
 
 QUARTER = timedelta(minutes=15)
 NO_LOSS = {"break_": timedelta(0), "session_min": timedelta(0)}
@@ -313,8 +313,7 @@ def test_close_to_an_exact_solver(capsys):
     lines += [f"  {row[0]:4}  {row[1]:12}  {row[2]:11}  {row[3]:10}  {row[4]:6.1%}" for row in rows]
     lines += [f"   all  {placed:12}  {least:11}  {short:10}  {(short - least) / placed:6.2%}", ""]
     with capsys.disabled():
-        sys.stdout.write("
-".join(lines))
+        sys.stdout.write("\n".join(lines))
     assert sum(least > 0 for _, _, least, _, _ in rows) >= 45
     assert max(rows, key=lambda row: row[-1])[-1] <= 0.05
 
