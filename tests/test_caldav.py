@@ -871,7 +871,7 @@ AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 def busy(ada) -> Callable[..., list[tuple[str, str]]]:
     """`busy([event, ...], ...)`: the taken time of four weeks of October, as ("12 08:00", "12 10:00") pairs in UTC."""
 
-    def read(*objects: list[Lines], **how: bool) -> list[tuple[str, str]]:
+    def read(*objects: list[Lines], all_day: bool = False) -> list[tuple[str, str]]:
         ada.make()
         for number, components in enumerate(objects):
             ada.put(f"{number}.ics", *components)

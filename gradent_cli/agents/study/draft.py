@@ -124,8 +124,10 @@ class Draft:
 
     def fill(self, task: Task) -> None:
         """Place what is left of the task in time that nothing else has: before its buffer, else in it."""
-        self._spread(task, task.deadline - task.buffer)
-        self._spread(task, task.deadline)
+        first, last = self.table.day_of(self.first), self.table.day_of(task.deadline - 1)
+        if max(self.table.room[first : last + 1], default=0) >= task.shortest:
+            self._spread(task, task.deadline - task.buffer)
+            self._spread(task, task.deadline)
 
     def _spread(self, task: Task, deadline: int) -> None:
         """Place what is left of the task before `deadline`, as far as it goes in.

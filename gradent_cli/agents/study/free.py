@@ -70,7 +70,8 @@ def days(hours: Week, *, busy: Iterable[Busy], start: datetime, end: datetime, z
     taken = _merged(busy, first, last)
     ends = [span[1] for span in taken]
     found: list[Day] = []
-    today = start.astimezone(zone).date() - timedelta(days=1)
+    yesterday = start.astimezone(zone).date() - timedelta(days=1)
+    today = yesterday - timedelta(days=2)  # whose hours may reach into yesterday
     reached = 0
     while today <= end.astimezone(zone).date():
         starts = max(reached, quarter_up(_wall(today, 0, zone, later=False)))
@@ -84,7 +85,8 @@ def days(hours: Week, *, busy: Iterable[Busy], start: datetime, end: datetime, z
                     free[-1] = (free[-1][0], span[1])
                 else:
                     free.append(span)
-        found.append(Day(starts, tuple(free)))
+        if today >= yesterday:
+            found.append(Day(starts, tuple(free)))
         today += timedelta(days=1)
     return tuple(found)
 

@@ -17,7 +17,7 @@ _AHEAD = (1, 3, 8)
 """From how many tasks, those due first, a session is chosen when a day is packed; each is tried."""
 
 _TRIES = 60
-"""About how many pairs of days, and how many tasks, are tried: all of them in a week, ever fewer in longer times."""
+"""About how many pairs of days, and how many tasks, are tried: all in a week, ever fewer in longer times, then none."""
 
 
 def improve(draft: Draft, *, anew: bool) -> Draft:
@@ -29,7 +29,9 @@ def improve(draft: Draft, *, anew: bool) -> Draft:
     least = _missing
     draft = min(draft, repaired(draft), key=least)
     if draft.tight and anew:
-        draft = min(draft, *(_packed(draft, ahead) for ahead in _AHEAD), key=least)
+        draft = min(
+            draft, *(_packed(draft, ahead) for ahead in (_AHEAD if _size(draft) <= _TRIES else _AHEAD[-1:])), key=least
+        )
     most = _most(draft) if draft.tight else []
     while draft.tight:
         before = draft.missing
@@ -105,9 +107,10 @@ def _steps(draft: Draft, most: Sequence[int]) -> Iterator[Step]:
     """
     if not draft.short:
         return
-    first = draft.table.day_of(draft.first)
-    size = draft.table.day_of(draft.tasks[draft.short[-1]].deadline - 1) + 1 - first
+    first, size = draft.table.day_of(draft.first), _size(draft)
     far = _TRIES // size
+    if not far:
+        return
     for ahead in _AHEAD:
         for day in range(first, first + size):
             for days in ((day, *other) for other in ((), *((day + n,) for n in range(1, far + 1)))):
@@ -116,6 +119,12 @@ def _steps(draft: Draft, most: Sequence[int]) -> Iterator[Step]:
         if len(draft.tasks) <= _TRIES:
             for task in draft.tasks:
                 yield partial(_last, task=task, ahead=ahead)
+
+
+def _size(draft: Draft) -> int:
+    """How many days there are before the last due date of what is short."""
+    until = draft.tasks[draft.short[-1]].deadline if draft.short else draft.first
+    return max(1, draft.table.day_of(until - 1) + 1 - draft.table.day_of(draft.first))
 
 
 def _try(draft: Draft, step: Step) -> None:
@@ -201,7 +210,8 @@ def _choose(
 ) -> tuple[int, Task | None]:
     """The session to begin at the span's first minute, for the most study from there to the end of the day.
 
-    Among equals, the task due first and the longest session.
+    Among equals the one that leaves no rest too short for a session, then the task due first, then the longest. To
+    begin later is never better, as the rest of the day can be brought forward.
 
     Args:
         rest: what the daily limit leaves.
@@ -212,7 +222,7 @@ def _choose(
         return min(to_go.get(begin, 0), rest, rest // draft.least * draft.longest)
 
     chosen: tuple[int, Task | None] = (0, None)
-    most = worth(begin + QUARTER, rest)
+    most = (-1, 0)
     waiting = (task for task in _waiting(draft, begin + draft.least) if task.rank != but)
     for task in islice(waiting, ahead):
         left = draft.left[task.rank]
@@ -220,9 +230,9 @@ def _choose(
         for minutes in range(limit, task.shortest - 1, -QUARTER):
             over = left - minutes
             lost = task.shortest - over if 0 < over < task.shortest else 0  # what is over makes a session too long
-            value = min(left, minutes) - lost + worth(begin + minutes + draft.table.pause, rest - minutes)
-            if value > most or (value == most and chosen[1] is None):
-                most, chosen = value, (minutes, task)
+            value = min(left, minutes) + worth(begin + minutes + draft.table.pause, rest - minutes)
+            if (value, -lost) > most:
+                most, chosen = (value, -lost), (minutes, task)
     return chosen
 
 

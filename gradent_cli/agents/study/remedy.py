@@ -3,13 +3,12 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import tzinfo
+from itertools import accumulate
 
 from gradent_cli.agents.study import words
 from gradent_cli.agents.study.draft import Draft, Task
 from gradent_cli.agents.study.free import QUARTER, Span, to_moment
 from gradent_cli.agents.study.timetable import longest
-
-_NOTHING = "Only a later due date or less work would help"
 
 
 class Remedies:
@@ -27,44 +26,42 @@ class Remedies:
         self._end = end
         self._zone = zone
         table = draft.table
-        self._rest = [max(0, table.rest(day)) for day in range(len(table.starts))]
-        lengths = zip(table.starts, (*table.starts[1:], end), strict=True)
-        self._length = [max(0, until - max(begin, draft.first)) for begin, until in lengths]
+        lengths = zip(table.starts, (*table.starts[1:], end), table.load, strict=True)
+        self._unused = [max(0, until - max(begin, draft.first) - load) for begin, until, load in lengths]
+        self._unused_before = list(accumulate(self._unused, initial=0))
+        self._room = [max(0, min(table.rest(day), unused)) for day, unused in enumerate(self._unused)]
+        self._run = [longest(table.open(day)) for day in range(len(table.starts))]
         self._spare: dict[int, list[int]] = {}
         """By the least length of a session: the free minutes of each day that nothing uses."""
-        self._run = [longest(table.open(day)) for day in range(len(table.starts))]
 
     def sentence(self, task: Task) -> str:
         """Without a full stop. Of less than a session's least length, that length is said."""
         table, until = self._draft.table, min(task.deadline, self._end)
-        if until - self._draft.first < QUARTER:
-            return _NOTHING
         minutes = max(self._draft.left[task.rank], task.shortest)
         first, last = table.day_of(self._draft.first), table.day_of(until - 1)
+        unused = max(0, until - max(table.starts[last], self._draft.first) - table.load[last])
+        if until <= self._draft.first or self._unused_before[last] - self._unused_before[first] + unused < minutes:
+            return "Only a later due date or less work would help"
         if task.shortest not in self._spare:
             days = range(len(table.starts))
             self._spare[task.shortest] = [_usable(table.open(day), task.shortest) for day in days]
-        lists = self._rest, self._length, self._spare[task.shortest], self._run
-        rest, length, spare, run = (each[first : last + 1] for each in lists)
+        room, spare, run = (each[first : last + 1] for each in (self._room, self._spare[task.shortest], self._run))
         ahead = [(a, min(b, until)) for a, b in table.open(last)]
-        length[-1] = max(0, until - max(table.starts[last], self._draft.first))
-        spare[-1], run[-1] = _usable(ahead, task.shortest), longest(ahead)
-        load = table.load[first : last + 1]
-        room = [min(each, max(0, long - used)) for each, long, used in zip(rest, length, load, strict=True)]
+        room[-1], spare[-1], run[-1] = min(room[-1], unused), _usable(ahead, task.shortest), longest(ahead)
 
         # What is added before the due date of other work that is short goes to that.
         place = bisect_left(self._draft.short, task.rank)
         after = table.day_of(self._draft.tasks[self._draft.short[place - 1]].deadline - 1) + 1 - first if place else 0
         at_once = run if self._draft.tight else spare
-        for days in (range(max(0, after), len(rest)), range(len(rest))):
-            best = _most(at_once, days, minutes)
-            if best is not None:
-                return f"A limit of {words.length(load[best] + minutes)} on {self._day(first + best)} would help"
-            best = _most(room, days, minutes)
-            if best is not None:
-                return f"{words.length(minutes)} more free time on {self._day(first + best)} would help"
-        rest_of_time = sum(max(0, long - used) for long, used in zip(length, load, strict=True))
-        return self._on_many_days(task, minutes, load, spare, room) if rest_of_time >= minutes else _NOTHING
+        for begin in (max(0, after), 0):
+            day = _most(at_once, begin, minutes)
+            if day is not None:
+                limit = words.length(table.load[first + day] + minutes)
+                return f"A limit of {limit} on {self._day(first + day)} would help"
+            day = _most(room, begin, minutes)
+            if day is not None:
+                return f"{words.length(minutes)} more free time on {self._day(first + day)} would help"
+        return self._on_many_days(task, minutes, table.load[first : last + 1], spare, room)
 
     def _on_many_days(
         self, task: Task, minutes: int, load: Sequence[int], spare: Sequence[int], room: Sequence[int]
@@ -88,7 +85,7 @@ def _usable(spans: Sequence[Span], shortest: int) -> int:
     return sum(b - a for a, b in spans if b - a >= shortest)
 
 
-def _most(minutes: Sequence[int], days: range, least: int) -> int | None:
-    """The day with the most minutes, the last of equals; None when no day has `least`."""
-    best = max(days, key=lambda day: (minutes[day], day), default=None)
-    return best if best is not None and minutes[best] >= least else None
+def _most(minutes: Sequence[int], begin: int, least: int) -> int | None:
+    """The day from `begin` on with the most minutes, the first of equals; None when no day has `least`."""
+    most = max(minutes[begin:], default=0)
+    return minutes.index(most, begin) if most >= least else None

@@ -161,7 +161,7 @@ class _Planner:
         """The tasks, with everything planned that was planned already and may stay."""
         for session in sorted(sessions, key=lambda session: (session.starts_at, session.ordinal)):
             self._known.setdefault(session.assignment_id, []).append(session)
-            if session.ends_at <= self._now and quarter_up(session.ends_at) > self._table.starts[0]:
+            if session.ends_at <= self._now and _span(session)[0] >= self._table.starts[0]:
                 self._table.hold(_span(session))  # whatever it was for, it counts for the day and needs its break
         todo = [each for each in work if (due := each[0].due_at) is None or quarter_down(due) <= self._end]
         for pinned in (True, False):
