@@ -876,7 +876,7 @@ def busy(ada) -> Callable[..., list[tuple[str, str]]]:
         for number, components in enumerate(objects):
             ada.put(f"{number}.ics", *components)
         calendar = open_calendar(
-            "caldav", name="work", url=ada.url, path=None, username=ada.username, password=ada.password, **how
+            "caldav", name="work", url=ada.url, path=None, username=ada.username, password=ada.password, all_day=all_day
         )
         found = calendar.busy(start=START, end=END, zone=AMSTERDAM)
         assert found.warnings == ()
