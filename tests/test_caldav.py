@@ -369,13 +369,14 @@ def test_moved_twice(desk):
 
 
 def test_moved_to_the_past(desk):
-    """A session dragged to yesterday was held then: its minutes count as worked, and no time is planned for them."""
+    """A session dragged to yesterday is over: the student is asked about it, and its work is planned again."""
     desk.run()
     session, name = first_of(desk)
     desk.account.edit(name, DTSTART="DTSTART:20261122T080000Z", DTEND="DTEND:20261122T100000Z")
     desk.run(LATER)
-    assert desk.store.worked(LATER) == {session.assignment_id: 120}
-    assert sum((each.duration for each in desk.sessions), timedelta()) == timedelta(hours=6)
+    assert desk.store.worked(LATER) == {}
+    assert sum((each.duration for each in desk.sessions), timedelta()) == timedelta(hours=8)
+    assert "Did you hold Sun 22 Nov" in desk.calls["suggest"].details[-1]
     assert desk.in_step()
 
 
