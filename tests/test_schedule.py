@@ -96,6 +96,20 @@ def test_least_busy_day():
     assert len({session.starts_at.date() for session in plan.sessions}) == 4
 
 
+@pytest.mark.parametrize(("number", "hours", "length"), [(4, 2, 8), (7, 1, 7), (3, 6, 9), (10, 1, 5)])
+def test_even_load(number, hours, length):
+    """Where all of it is due at the end, no day holds more than one session above the least that one must hold."""
+    now = at("2026-11-23T08:00")
+    due = now + timedelta(days=length)
+    work = [task(str(n), hours, due) for n in range(number)]
+    plan = plan_of(work, rules=Rules(due_buffer=timedelta(0)), now=now)
+    load = Counter()
+    for session in plan.sessions:
+        load[session.starts_at.date()] += planned_minutes([session])
+    assert plan.short == ()
+    assert max(load.values()) <= -(-number * hours * 60 // length) + 60 * min(hours, 2)
+
+
 def test_starts_from_the_next_quarter_hour():
     """The first session begins at the quarter hour after now, not in the middle of one."""
     plan = plan_of([task("Quiz", 1, at("2026-11-23T20:00"))])

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from datetime import date as Date
+from datetime import date as Date  # noqa: N812  (`date` is a variable's name here)
 from zoneinfo import ZoneInfo
 
-import networkx as nx
+import networkx as nx  # type: ignore[import-untyped]
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -47,7 +47,7 @@ class Flow:
         self._first, self._end = _ceil(now.timestamp()), _floor((now + timedelta(days=rules.horizon_days)).timestamp())
         self._hours = sorted(self._all_hours(now))
         load: Counter[Date] = Counter()
-        taken = set()
+        taken: set[int] = set()
         for session in held:
             span = range(_floor(session.starts_at.timestamp()), _ceil(session.ends_at.timestamp()))
             taken.update(span)
@@ -87,7 +87,8 @@ class Flow:
     def _readings(self, date: Date, minute: int) -> tuple[float, float]:
         """A time on the student's clock as seconds; two of them where the clock is changed."""
         wall = datetime.combine(date + timedelta(days=minute // 1440), time(minute % 1440 // 60, minute % 60))
-        return tuple(wall.replace(tzinfo=self._zone, fold=fold).timestamp() for fold in (0, 1))
+        wall = wall.replace(tzinfo=self._zone)
+        return wall.timestamp(), wall.replace(fold=1).timestamp()
 
     def _owner(self, quarter: int) -> Date:
         """The day that a quarter hour counts for: a night is the day's that it began on."""
@@ -268,8 +269,8 @@ def _exact(work: Sequence[Work], busy: Sequence[Busy], rules: Rules) -> tuple[in
         due = assignment.due_at if assignment.due_at and assignment.due_at > MORNING else end
         sessions = []
         for number, day in enumerate(free):
-            for begin, until in day.free:
-                until = min(until, quarter_down(due))
+            for begin, closes in day.free:
+                until = min(closes, quarter_down(due))
                 for first in range(begin, until, 15):
                     least = min(rules.shortest // 15, need)
                     for length in range(least, min(rules.longest, until - first) // 15 + 1):

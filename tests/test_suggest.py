@@ -239,7 +239,7 @@ def test_overload():
     ]
     (found,) = advice(tasks)
     assert found.title == "4h of Essay does not fit before it is due"
-    assert found.text == ("A limit of 8h on Thursday 26 Nov would help. Or leave Quiz, which counts 2 % of the grade.")
+    assert found.text == "A limit of 8h on Tuesday 24 Nov would help. Or leave Quiz, which counts 2 % of the grade."
 
 
 def test_nobody_is_told_to_leave_what_may_count_more():

@@ -193,20 +193,21 @@ def _pack(draft: Draft, day: int, ahead: int, *, but: int = -1) -> None:
     Args:
         but: the rank of a task that gets nothing.
     """
-    to_go = _to_go(draft.table.open(day), draft.least, draft.longest, draft.table.pause)
+    usual = max((task.shortest for task in islice(_waiting(draft, draft.table.starts[day]), ahead)), default=QUARTER)
+    to_go = _to_go(draft.table.open(day), usual, draft.longest, draft.table.pause)
     cursor = draft.first
     while draft.table.rest(day) >= draft.least:
         span = next(((max(a, cursor), b) for a, b in draft.table.open(day) if b > cursor), None)
         if span is None:
             return
-        minutes, task = _choose(draft, span, draft.table.rest(day), to_go, ahead, but)
+        minutes, task = _choose(draft, span, draft.table.rest(day), (usual, to_go), ahead, but)
         if task is not None:
             draft.place(Piece(task.rank, (span[0], span[0] + minutes)))
         cursor = span[0] + max(minutes, QUARTER)
 
 
 def _choose(
-    draft: Draft, span: Span, rest: int, to_go: dict[int, int], ahead: int, but: int
+    draft: Draft, span: Span, rest: int, later: tuple[int, dict[int, int]], ahead: int, but: int
 ) -> tuple[int, Task | None]:
     """The session to begin at the span's first minute, for the most study from there to the end of the day.
 
@@ -215,11 +216,13 @@ def _choose(
 
     Args:
         rest: what the daily limit leaves.
+        later: the usual least length of a session, and what `_to_go` says for it.
     """
     begin, end = span
+    usual, to_go = later
 
     def worth(begin: int, rest: int) -> int:
-        return min(to_go.get(begin, 0), rest, rest // draft.least * draft.longest)
+        return min(to_go.get(begin, 0), rest, rest // usual * draft.longest)
 
     chosen: tuple[int, Task | None] = (0, None)
     most = (-1, 0)
