@@ -355,8 +355,6 @@ def test_ten_megabytes_of_description(student):
     assert (student.state / "gradent.db").stat().st_size < 1_000_000
 
 
-
-
 def test_a_hundred_thousand_events(student):
     """More than anybody's feed holds is refused in a sentence, and what was known before stays planned."""
     student.subscribe("feed")

@@ -371,7 +371,7 @@ def test_moved_twice(desk):
 def test_moved_to_the_past(desk):
     """A session dragged to yesterday is over: the student is asked about it, and its work is planned again."""
     desk.run()
-    session, name = first_of(desk)
+    _, name = first_of(desk)
     desk.account.edit(name, DTSTART="DTSTART:20261122T080000Z", DTEND="DTEND:20261122T100000Z")
     desk.run(LATER)
     assert desk.store.worked(LATER) == {}

@@ -510,7 +510,9 @@ def test_a_feed_that_shrinks_is_doubted(desk):
     assert {each.assignment_id for each in desk.store.sessions()} == before
     again = desk.run(later + timedelta(hours=1))
     assert (again.changed, again.summary) == (False, f"Nothing new; 1 warning: {doubt}")
-    assert desk.run(later + timedelta(days=3)).summary == "All caught up: nothing new since the last run"
+    believed = desk.run(later + timedelta(days=3))
+    assert "warning" not in believed.summary
+    assert doubt not in desk.calls["check"].details
     assert {each.assignment_id for each in desk.store.sessions()} == before  # vanished is not deleted
 
 
@@ -777,7 +779,7 @@ def test_finished_work_teaches_the_next_estimate(desk):
     desk.write("list.toml", problem_sets())
     desk.run()
     log(1, 360)
-    assert desk.run().changed is False  # logged, but not done: nothing is finished yet
+    assert "ssessed" not in desk.run().summary  # logged, but not done: nothing is finished yet
     desk.write("list.toml", problem_sets(1))
     desk.run()
     assert desk.calls["assess"].result == "Assessed 3 assignments"
