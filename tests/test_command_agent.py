@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.command import LOG_BYTES, TAIL_BYTES, CommandAgent
-from gradent_cli.errors import AgentError, AgentTimeoutError
+from gradent_cli.errors import AgentError, AgentTimeoutError, StateError
 from gradent_cli.interrupts import Interrupts
 from tests.street import unruly
 from tests.street.clock import NOW, Clock
@@ -285,6 +286,15 @@ def test_a_program_that_cannot_start_is_a_sentence(stage, tmp_path):
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     with pytest.raises(AgentError, match="Exec format error"):
         stage.run([str(script)])
+
+
+def test_no_room_for_the_context_is_a_sentence(stage, monkeypatch, tmp_path):
+    """A folder for temporary files that takes nothing is no crash of the agent."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(StateError, match="context to a temporary file: No such file or directory"):
+        stage.run(["true"])
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert stage.run(["true"]).error is None
 
 
 LATEST = 30

@@ -15,8 +15,8 @@ import subprocess
 import tempfile
 import termios
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import Any
 from gradent_cli import processes
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.durations import spell
-from gradent_cli.errors import AgentError, AgentTimeoutError
+from gradent_cli.errors import AgentError, AgentTimeoutError, StateError
 from gradent_cli.records import Report
 from gradent_cli.text import clean, count, one_line
 
@@ -68,14 +68,13 @@ class CommandAgent:
         Raises:
             AgentError: it cannot be started.
             AgentTimeoutError: it said nothing for `idle_timeout`; or the run's own limit struck.
+            StateError: there is no room for the file with its context.
         """
         reader = _Reader(context)
         tree: processes.Tree | None = None
         followed = False
-        with tempfile.TemporaryDirectory(prefix="gradent-") as folder, processes.adopting() as adopts:
-            context_file = Path(folder) / "context.json"
-            document = json.dumps(_context(context, self.prompt), ensure_ascii=False)
-            context_file.write_text(document, encoding="utf-8")
+        document = json.dumps(_context(context, self.prompt), ensure_ascii=False)
+        with _written(document) as context_file, processes.adopting() as adopts:
             try:
                 try:
                     with context.shield():
@@ -197,6 +196,25 @@ def _filled(argument: str, fillings: Mapping[str, str]) -> str:
             return value  # a prompt that itself contains `{run_id}` stays as it is
         argument = argument.replace(name, value)
     return argument
+
+
+@contextmanager
+def _written(document: str) -> Iterator[Path]:
+    """The context as a file that nobody else may read; what cannot be tidied up afterwards is no failure of the run."""
+    folder = None
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="gradent-", ignore_cleanup_errors=True)
+        file = Path(folder.name) / "context.json"
+        file.write_text(document, encoding="utf-8")
+    except OSError as error:
+        if folder is not None:
+            folder.cleanup()
+        raise StateError(
+            f"cannot write the agent's context to a temporary file: {error.strerror}",
+            hint="make room there, or set TMPDIR to another folder",
+        ) from error
+    with folder:
+        yield file
 
 
 def _context(context: RunContext, prompt: str) -> dict[str, Any]:
