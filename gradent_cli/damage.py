@@ -35,6 +35,7 @@ _TABLES: Mapping[str, str] = {
     "warnings": "place, text",
     "suggestions": "key",
     "assignments": "id",
+    "aliases": "source, given",
     "edits": "assignment_id",
     "work_log": "number",
     "assessments": "assignment_id, version",
@@ -59,8 +60,14 @@ class SetAside:
 
     def in_words(self) -> str:
         """`saved 212 runs, 14 assignments and 3 sessions`; `nothing in it could be read`."""
-        told = (("runs", "run"), ("assignments", "assignment"), ("sessions", "session"), ("facts", "setting"))
-        parts = [count(self.saved[table], noun) for table, noun in told if self.saved.get(table)]
+        told = (
+            ("runs", "run", "runs"),
+            ("assignments", "assignment", "assignments"),
+            ("work_log", "log entry", "log entries"),
+            ("sessions", "session", "sessions"),
+            ("facts", "setting", "settings"),
+        )
+        parts = [count(self.saved[table], one, many) for table, one, many in told if self.saved.get(table)]
         if not parts:
             return "nothing in it could be read"
         return "saved " + (" and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))))

@@ -195,21 +195,30 @@ _MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX runs_by_start ON runs (started_at);
     """,
     """
+    -- What the student says, by the id of an assignment but without a reference: one that is lost with a damaged
+    -- database comes again from its source, under the same id; these would not.
     CREATE TABLE edits (
-        assignment_id TEXT PRIMARY KEY REFERENCES assignments (id) ON DELETE CASCADE,
+        assignment_id TEXT PRIMARY KEY,
         document      TEXT NOT NULL,  -- JSON: what the student says instead of the source, by field
         edited_at     TEXT NOT NULL
     ) WITHOUT ROWID;
 
     CREATE TABLE work_log (
         number        INTEGER PRIMARY KEY,
-        assignment_id TEXT NOT NULL REFERENCES assignments (id) ON DELETE CASCADE,
+        assignment_id TEXT NOT NULL,
         minutes       INTEGER NOT NULL,
         worked_at     TEXT NOT NULL,
         logged_at     TEXT NOT NULL,
         note          TEXT NOT NULL DEFAULT ''
     );
     CREATE INDEX work_log_by_assignment ON work_log (assignment_id, worked_at);
+
+    CREATE TABLE aliases (  -- the key by which something is known that its source gives another one by now
+        source TEXT NOT NULL,
+        given  TEXT NOT NULL,
+        key    TEXT NOT NULL,
+        PRIMARY KEY (source, given)
+    ) WITHOUT ROWID;
 
     ALTER TABLE sessions ADD COLUMN asked_at TEXT;  -- when the student was asked whether it was held
     ALTER TABLE sessions ADD COLUMN declined INTEGER NOT NULL DEFAULT 0;  -- they deleted it from their calendar
@@ -222,6 +231,8 @@ _MIGRATIONS: tuple[str, ...] = (
         starts_at  TEXT NOT NULL,
         ends_at    TEXT NOT NULL,
         sequence   INTEGER NOT NULL,
+        sent_starts_at TEXT,  -- what is being written: should the answer be lost, these times are ours
+        sent_ends_at   TEXT,
         PRIMARY KEY (calendar, session_id)
     ) WITHOUT ROWID;
 
@@ -520,7 +531,7 @@ _SHAPES: Mapping[str, _Shape] = {
     **dict.fromkeys(("first_seen_at", "last_seen_at", "last_good_at", "first_told_at", "last_true_at"), _is_moment),
     **dict.fromkeys(("first_at", "last_at", "since", "not_before", "closed_until", "shrunk_at"), _is_moment),
     **dict.fromkeys(("starts_at", "ends_at", "due_at", "worked_at", "logged_at", "edited_at", "asked_at"), _is_moment),
-    "answered_at": _is_moment,
+    **dict.fromkeys(("answered_at", "sent_starts_at", "sent_ends_at"), _is_moment),
     "details": _is_list_of_texts,
     "tags": _is_list_of_texts,
     "status": {

@@ -183,7 +183,7 @@ def test_every_column_is_known_by_its_type(tmp_path):
     """What the schema says in words is what SQLite makes of it."""
     connection = open_database(tmp_path / "gradent.db")
     tables = [row["name"] for row in reading(connection, "SELECT name FROM sqlite_master WHERE type = 'table'")]
-    assert len(tables) == 17
+    assert len(tables) == 18
     for table in tables:
         columns = reading(connection, f"PRAGMA table_info({table})")
         assert {row["name"] for row in columns} == set(_types(table)), table

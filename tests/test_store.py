@@ -199,7 +199,7 @@ def test_other_keys_for_the_same_work(store):
         assert look(store, *map(again, named), now=NOW + hours * HOUR) == Changes()
         assert store.assignments() == tuple(named)
         assert not any(known.vanished for known in store.known())
-    assert look(store, *map(again, FEED[:1]), *named[1:], now=NOW + 3 * HOUR).new == (again(FEED[0]),)
+    assert look(store, again(FEED[0]), *map(again, named[1:]), now=NOW + 3 * HOUR) == Changes(edited=(FEED[0],))
 
 
 def test_other_keys_where_titles_repeat(store):
@@ -209,12 +209,34 @@ def test_other_keys_where_titles_repeat(store):
 
 
 def test_another_key_and_another_due_date(store):
-    """An event that gets another UID as it is moved is told as moved, not as new."""
+    """It may be next week's of the same name, so it is new: what was done last week says nothing of it."""
+    look(store, replace(ESSAY, done=True), QUIZ)
+    next_week = again(ESSAY, due_at=NOW + 14 * DAY)
+    assert look(store, next_week, QUIZ, now=NOW + HOUR).new == (next_week,)
+    assert {each.assignment.key: each.status(NOW) for each in store.known()} == {
+        ESSAY.key: "done",
+        QUIZ.key: "open",
+        next_week.key: "open",
+    }
+
+
+def test_the_other_key_is_remembered(store):
+    """Once recognised, always: past its due date, and when that moves, it is the same work with the same log."""
     look(store, ESSAY, QUIZ)
-    moved = again(ESSAY, due_at=NOW + 14 * DAY)
-    known = replace(moved, key=ESSAY.key)
-    assert look(store, moved, QUIZ, now=NOW + HOUR) == Changes(moved=((ESSAY, known),))
-    assert store.assignments() == (QUIZ, known)
+    look(store, again(ESSAY), QUIZ, now=NOW + HOUR)
+    later = NOW + 12 * DAY
+    assert look(store, again(ESSAY), QUIZ, now=later).new == ()
+    moved = look(store, again(ESSAY, due_at=later + 5 * DAY), QUIZ, now=later + HOUR).moved
+    assert moved == ((ESSAY, replace(ESSAY, due_at=later + 5 * DAY)),)
+    assert len(store.known()) == 2
+
+
+def test_both_keys_at_once_are_two(store):
+    """A feed that has the old key again as well means two things by them."""
+    look(store, ESSAY)
+    look(store, again(ESSAY), now=NOW + HOUR)
+    assert len(look(store, ESSAY, again(ESSAY, title="Essay 2"), now=NOW + 2 * HOUR).new) == 1
+    assert {each.title for each in store.assignments()} == {ESSAY.title, "Essay 2"}
 
 
 @pytest.mark.parametrize(
@@ -225,7 +247,7 @@ def test_another_key_and_another_due_date(store):
         ([ESSAY], [again(ESSAY, title="Essay 2")]),
         ([ESSAY], [again(ESSAY, due_at=None)]),
         ([ESSAY], [again(ESSAY, due_at=NOW - DAY)]),
-        ([replace(ESSAY, due_at=NOW - DAY)], [again(ESSAY)]),  # last week's
+        ([ESSAY], [again(ESSAY, due_at=NOW + 18 * DAY)]),  # next week's
         ([replace(ESSAY, due_at=None)], [again(ESSAY)]),
         ([replace(ESSAY, source="moodle")], [again(ESSAY)]),
         (FEED[:2], [again(FEED[2])]),  # it could be either
@@ -588,12 +610,19 @@ def test_numbers_stay(store):
     assert [(each.suggestion.key, each.number) for each in store.advice()] == [("c", 3), ("b", 2), ("a", 1)]
 
 
+def test_a_number_means_one_suggestion_for_good(store):
+    """What an old message calls 2 is not another suggestion when 2 is forgotten."""
+    told(store, *"ab")
+    assert told(store, "c", now=NOW + 30 * DAY) == ["c"]
+    assert [each.number for each in store.advice()] == [3]
+
+
 def test_what_has_no_number_gets_one(store):
     """A database that was set aside may have had none: each suggestion has a number of its own again."""
     told(store, *"abc")
     store._connection.execute("UPDATE suggestions SET number = 0 WHERE key <> 'b'")
     told(store, *"abc", now=NOW + HOUR)
-    assert [(each.suggestion.key, each.number) for each in store.advice()] == [("a", 3), ("b", 2), ("c", 4)]
+    assert [(each.suggestion.key, each.number) for each in store.advice()] == [("a", 4), ("b", 2), ("c", 5)]
 
 
 def test_an_assignment_is_settled(store):
@@ -630,30 +659,39 @@ def log(store: Store, minutes: int, at: datetime, assignment: Assignment = ESSAY
     Progress(store._connection).log(entry)
 
 
-def test_work_is_what_was_logged_or_declined(store):
-    """Sessions that went by are none; those that the student took out of their calendar need no place any more."""
+def test_work_is_what_was_logged(store):
+    """Sessions that went by are none; what the student took out of their calendar is none, but needs no place."""
     look(store, ESSAY, QUIZ)
     store.save_plan(Plan(sessions=(session(1), session(2, NOW + 4 * HOUR))), now=NOW)
-    assert store.worked(NOW + DAY) == {}
+    assert (store.worked(), store.settled(NOW + DAY)) == ({}, {})
     log(store, 30, NOW + 2 * HOUR)
     log(store, 45, NOW + DAY)
     log(store, 20, NOW, QUIZ)
     store._connection.execute("UPDATE sessions SET declined = 1, cancelled = 1 WHERE ordinal = 2")
-    assert store.worked(NOW + DAY) == {ESSAY.id: 30 + 45 + 120, QUIZ.id: 20}
+    assert store.worked() == {ESSAY.id: 30 + 45, QUIZ.id: 20}
+    assert store.settled(NOW + DAY) == {ESSAY.id: 30 + 45 + 120, QUIZ.id: 20}
 
 
-def test_work_beside_the_plan(store):
-    """What was logged since a session that is going on began is that session's, up to its length; before, it is not."""
+def test_what_is_logged_while_a_session_goes_on(store):
+    """It is that session's, up to its length, and the plan still has it; what was logged before is not."""
     look(store, ESSAY)
     store.save_plan(Plan(sessions=(session(1),)), now=NOW)
     log(store, 60, NOW + HOUR / 2)
     log(store, 50, NOW + 2 * HOUR)
     during = NOW + 2 * HOUR
-    assert store.worked(during) == {ESSAY.id: 110}
-    assert store.worked(during, beside_plan=True) == {ESSAY.id: 60}
-    assert store.worked(NOW + 3 * HOUR, beside_plan=True) == {ESSAY.id: 110}
+    assert store.worked() == {ESSAY.id: 110}
+    assert store.settled(during) == {ESSAY.id: 60}
+    assert store.settled(NOW + 3 * HOUR) == {ESSAY.id: 110}
     log(store, 100, during)
-    assert store.worked(during, beside_plan=True) == {ESSAY.id: 210 - 120}
+    assert store.settled(during) == {ESSAY.id: 210 - 120}
+
+
+def test_two_sessions_going_on_take_a_log_once(store):
+    """The student may have pinned one over the other."""
+    look(store, ESSAY)
+    store.save_plan(Plan(sessions=(session(1), session(2, NOW + 1.5 * HOUR))), now=NOW)
+    log(store, 60, NOW + 2 * HOUR)
+    assert store.settled(NOW + 2 * HOUR) == {ESSAY.id: 0}
 
 
 def test_sessions_are_asked_about_once(store):

@@ -364,7 +364,7 @@ def test_days_of_a_student(tmp_path_factory, ticks):
                     times, name = line.split("?")[0].removeprefix("Did you hold ").split(" for ")
                     asked += [f"{name} {each}" for each in re.split(", | and ", times) if " more" not in each]
             told += [each.suggestion.key for each in desk.store.advice() if each.first_told_at == now]
-            worked = desk.store.worked(now, beside_plan=True)
+            worked = desk.store.settled(now)
             planned = desk.store.plan(now=now).sessions
             for known in desk.store.known():
                 id = known.assignment.id

@@ -294,7 +294,7 @@ def _left(connection: sqlite3.Connection, desk: _Desk, id: str) -> float | None:
     from gradent_cli.agents.study.store import Store
 
     assessment = next(each.assessment for each in desk.known if each.assignment.id == id)
-    return remaining_hours(assessment, Store(connection).worked(desk.now))
+    return remaining_hours(assessment, Store(connection).worked())
 
 
 def _logged(entry: "LogEntry", assignment: "Assignment", left: float | None, short: str) -> str:

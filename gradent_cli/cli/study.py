@@ -69,7 +69,7 @@ def _write_page(path: str, found: "Agenda", store: "Store", nothing: str) -> Non
     from gradent_cli.agents.study.schedule import remaining_hours
     from gradent_cli.cli import page
 
-    worked = store.worked(found.now)
+    worked = store.worked()
     left = {each.assignment.id: remaining_hours(each.assessment, worked) for each in found.work}
     content = page.html(found, over=store.sessions(), left=left, nothing=nothing).encode()
     if path == "-":
@@ -94,7 +94,7 @@ def assignments(
 
     config, store, zone = _open(context)
     now = datetime.now(UTC)
-    worked = store.worked(now)
+    worked = store.worked()
     rows = [(known, remaining_hours(known.assessment, worked)) for known in store.known(_source_names(config))]
     if assignment is not None:
         found = [row for row in rows if row[0].assignment.id.startswith(assignment.lower())] if assignment else []

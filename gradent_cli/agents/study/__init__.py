@@ -104,7 +104,7 @@ class StudyAgent:
         now = context.started_at
         pulled = self._publisher.pull(now) if self._publisher is not None else None
         seen = self._check(context)
-        sessions, worked = self._store.sessions(), self._store.worked(now, beside_plan=True)
+        sessions, worked, settled = self._store.sessions(), self._store.worked(), self._store.settled(now)
         end = now + timedelta(days=self._rules.horizon_days)
         free = days(self._rules.hours, busy=seen.busy or (), start=now, end=end, zone=self._zone)
         work, assessed = self._assess(context, seen, worked, free)
@@ -114,7 +114,7 @@ class StudyAgent:
 
             def replan(*taken: Busy) -> Plan:
                 busy = (*given, *taken)
-                return schedule(work, busy=busy, sessions=sessions, worked=worked, rules=rules, now=now, zone=zone)
+                return schedule(work, busy=busy, sessions=sessions, worked=settled, rules=rules, now=now, zone=zone)
 
             plan = replan()
         suggestions, asked = self._suggest(context, work, plan, sessions, worked, free, replan)
@@ -280,7 +280,7 @@ class StudyAgent:
                 work,
                 plan=plan,
                 sessions=sessions,
-                logged=self._store.logged(),
+                logged=worked,
                 worked=worked,
                 free=free,
                 now=now,

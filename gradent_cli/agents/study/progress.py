@@ -90,6 +90,12 @@ class Progress:
         query = "SELECT assignment_id, SUM(minutes) AS minutes FROM work_log GROUP BY assignment_id"
         return {row["assignment_id"]: row["minutes"] for row in reading(self._connection, query)}
 
+    def logged_since(self, assignment_id: str, moment: datetime) -> int:
+        """Minutes of this assignment that were worked up to some time after `moment`."""
+        query = "SELECT SUM(minutes) AS minutes FROM work_log WHERE assignment_id = ? AND worked_at >= ?"
+        (row,) = reading(self._connection, query, assignment_id, to_text(moment))
+        return row["minutes"] or 0
+
     # Edits
 
     def edits(self) -> dict[str, dict[str, Any]]:

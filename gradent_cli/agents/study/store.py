@@ -8,7 +8,7 @@ gone: kept with all its sessions in case it comes back, but not known any more.
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -38,6 +38,7 @@ FORGET_ANSWER_AFTER = timedelta(days=180)
 ASK_WITHIN = timedelta(days=14)
 """Nobody remembers whether they held a session that is longer ago."""
 _ASK_AT_MOST = 6
+_LAST_NUMBER = "last_suggestion"
 _TOLD_FOR = timedelta(days=1)
 
 SUSPICIOUS_FROM = 4
@@ -99,7 +100,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanChanges:
-    """How the plan that was saved differs from the one before."""
+    """How the plan that was saved differs from the one before; a session that only got another title is in none."""
 
     new: tuple[Session, ...] = ()
     moved: tuple[Session, ...] = ()
@@ -146,7 +147,7 @@ class Store:
         An assignment that its source no longer gives stays as it was. A feed that suddenly lost more than half of what
         is still due was probably not read well, though it could be read: what it has is taken over, and what it has
         not is not marked as vanished, until it has stayed so for `BELIEVED_AFTER`. What a feed gives under another key
-        is recognised by what it is called.
+        is recognised by what it is called and when it is due.
 
         What the student edited wins: changes are told of an assignment as the student sees it, and kept as the source
         gave them.
@@ -163,7 +164,7 @@ class Store:
             seen = {
                 assignment.id: assignment
                 for name, assignments in read.items()
-                for assignment in (assignments if name in complete else _recognised(assignments, name, given, now))
+                for assignment in (assignments if name in complete else self._as_known(assignments, name, given))
             }
             edits = self._edits()
             for id, assignment in seen.items():
@@ -228,6 +229,21 @@ class Store:
             shrunk=shrunk,
         )
 
+    def _as_known(
+        self, assignments: Collection[Assignment], source: str, given: Mapping[str, Known]
+    ) -> list[Assignment]:
+        """The same, each by the key by which it was known first, whatever key its source gives it by now."""
+        rows = reading(self._connection, "SELECT given, key FROM aliases WHERE source = ?", source, table="aliases")
+        now = {each.key for each in assignments}
+        keys = {row["given"]: row["key"] for row in rows if row["key"] not in now}
+        known = [replace(each, key=keys.get(each.key, each.key)) for each in assignments]
+        found = _recognised(known, source, given)
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO aliases (source, given, key) VALUES (?, ?, ?)",
+            ((source, now, key) for now, key in found.items()),
+        )
+        return [replace(each, key=found.get(each.key, each.key)) for each in known]
+
     def _shrunk(
         self,
         read: Collection[str],
@@ -247,7 +263,7 @@ class Store:
         shrunk = {}
         for name in read:
             still = due.get(name, [])
-            if name in complete or len(still) < SUSPICIOUS_FROM or 2 * sum(still) >= len(still):
+            if name in complete or name not in before or len(still) < SUSPICIOUS_FROM or 2 * sum(still) >= len(still):
                 continue
             since = before.get(name) or now
             if now - since < BELIEVED_AFTER:
@@ -388,7 +404,7 @@ class Store:
                 (to_text(now - FORGET_AFTER), to_text(now - FORGET_ANSWER_AFTER)),
             )
             known = {each.suggestion.key: each for each in self.advice(everything=True)}
-            last = max((each.number for each in known.values()), default=0)
+            last = self._last_number(known.values())
             for rank, suggestion in enumerate(advice):
                 old = known.pop(suggestion.key, None)
                 told_at = old.first_told_at if old else None
@@ -423,9 +439,16 @@ class Store:
                         to_text(now),
                     ),
                 )
+            self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_LAST_NUMBER, str(last)))
             if complete:
                 self._settle(key for key, each in known.items() if not each.answered)
         return tuple(new)
+
+    def _last_number(self, known: Iterable[Advice]) -> int:
+        """The highest that was ever given: a number in an old message must not come to mean another suggestion."""
+        rows = reading(self._connection, "SELECT value FROM facts WHERE key = ?", _LAST_NUMBER)
+        kept = rows[0]["value"] if rows else ""
+        return max([int(kept) if kept.isdecimal() else 0, *(each.number for each in known)])
 
     def settle(self, assignment_id: str) -> None:
         """Nothing that was suggested for this assignment is true any more."""
@@ -506,27 +529,26 @@ class Store:
             )
         return tuple(map(tuple, asked))
 
-    def logged(self) -> dict[str, int]:
-        """Minutes that the student says they worked, by assignment id."""
+    def worked(self) -> dict[str, int]:
+        """Minutes that the student says they worked, by assignment id. A session that merely went by is no work."""
         return Progress(self._connection).logged()
 
-    def worked(self, now: datetime, *, beside_plan: bool = False) -> dict[str, int]:
-        """Minutes that need no place in the plan any more, by assignment id: what was logged, and declined sessions.
+    def settled(self, now: datetime) -> dict[str, int]:
+        """Minutes that need no place in the plan any more, by assignment id: worked, or in a session that was declined.
 
-        A session that merely went by is no work done: what nobody logs is planned again.
-
-        Args:
-            beside_plan: leave out what was logged since a session that is going on began, as far as it is that long:
-                the plan still has that session.
+        What was logged since a session that is going on began is that session's, as far as it is that long: the plan
+        still has it.
         """
-        minutes = Counter(self.logged())
+        minutes = Counter(self.worked())
         for session in self.declined():
             minutes[session.assignment_id] += _minutes(session)
-        going_on = [each for each in self.sessions() if each.starts_at <= now < each.ends_at] if beside_plan else []
-        for session in going_on:
-            query = "SELECT SUM(minutes) AS minutes FROM work_log WHERE assignment_id = ? AND worked_at >= ?"
-            (row,) = reading(self._connection, query, session.assignment_id, to_text(session.starts_at))
-            minutes[session.assignment_id] -= min(row["minutes"] or 0, _minutes(session))
+        going_on: dict[str, list[Session]] = {}
+        for session in self.sessions():
+            if session.starts_at <= now < session.ends_at:
+                going_on.setdefault(session.assignment_id, []).append(session)
+        for id, sessions in going_on.items():
+            since = Progress(self._connection).logged_since(id, min(each.starts_at for each in sessions))
+            minutes[id] -= min(since, sum(map(_minutes, sessions)))
         return dict(minutes)
 
     # The plan
@@ -555,12 +577,13 @@ class Store:
         return (_session(rows[0]), not rows[0]["cancelled"]) if rows else None
 
     def pin(self, session: Session, *, starts_at: datetime, ends_at: datetime, sequence: int, now: datetime) -> Session:
-        """Put the session where the student wants it: back into the plan if it was not in it, and to stay there."""
+        """Put the session where the student wants it, to stay there; also one that was not in the plan any more."""
         pinned = replace(session, starts_at=starts_at, ends_at=ends_at, pinned=True, sequence=sequence, changed_at=now)
         with transaction(self._connection):
             self._connection.execute(
                 """
-                UPDATE sessions SET starts_at = ?, ends_at = ?, pinned = 1, sequence = ?, changed_at = ?, cancelled = 0
+                UPDATE sessions SET starts_at = ?, ends_at = ?, pinned = 1, sequence = ?, changed_at = ?,
+                                    cancelled = 0, declined = 0
                 WHERE assignment_id = ? AND ordinal = ?
                 """,
                 (
@@ -623,10 +646,10 @@ class Store:
                 old = before.pop(session.id, None)
                 if old is None:
                     new.append(session)
-                elif _shown(old) != _shown(session):
-                    moved.append(session)
-                else:
+                elif _shown(old) == _shown(session):
                     continue
+                elif (old.starts_at, old.ends_at) != (session.starts_at, session.ends_at):
+                    moved.append(session)
                 self._connection.execute(
                     """
                     INSERT INTO sessions (assignment_id, ordinal, title, starts_at, ends_at, pinned, changed_at)
@@ -713,43 +736,28 @@ def _known(row: sqlite3.Row) -> Known:
     )
 
 
-def _recognised(
-    assignments: Collection[Assignment], source: str, given: Mapping[str, Known], now: datetime
-) -> list[Assignment]:
-    """The same, but what is new and can only be something that is missing gets the key that this is known by.
+def _recognised(assignments: Collection[Assignment], source: str, given: Mapping[str, Known]) -> dict[str, str]:
+    """The keys by which some of these are known already, by the keys that they have now.
 
-    There are feeds that give their events other UIDs, or none, when they are moved or the platform is updated: planned
-    would be everything twice. Title and course have to be the same, and the due date too where there are several.
+    There are feeds that give their events other UIDs when the platform is updated: everything would be planned twice.
+    Title, course and due date have to be the same, and nothing else may be called so: two weeks' worth of "Reading
+    response" are two assignments.
     """
     ids = {each.id for each in assignments}
     missing = [each.assignment for id, each in given.items() if each.assignment.source == source and id not in ids]
-    missing = [each for each in missing if each.due_at is not None and each.due_at > now]
-    new = [each for each in assignments if each.id not in given and each.due_at is not None and each.due_at > now]
-    keys: dict[str, str] = {}
-    for called in (_title_and_due, _title):
-        taken = set(keys.values())
-        known_by = _grouped((each for each in missing if each.key not in taken), called)
-        for name, alike in _grouped((each for each in new if each.id not in keys), called).items():
-            known = known_by.get(name, ())
-            if len(alike) == len(known) == 1:
-                keys[alike[0].id] = known[0].key
-    return [replace(each, key=keys[each.id]) if each.id in keys else each for each in assignments]
+    new = [each for each in assignments if each.id not in given]
+    known_by = _grouped(missing)
+    return {
+        alike[0].key: known_by[name][0].key
+        for name, alike in _grouped(new).items()
+        if name[-1] is not None and len(alike) == len(known_by.get(name, ())) == 1
+    }
 
 
-def _title_and_due(assignment: Assignment) -> Hashable:
-    return assignment.title, assignment.course, assignment.due_at
-
-
-def _title(assignment: Assignment) -> Hashable:
-    return assignment.title, assignment.course
-
-
-def _grouped(
-    assignments: Iterable[Assignment], called: Callable[[Assignment], Hashable]
-) -> dict[Hashable, list[Assignment]]:
-    groups: dict[Hashable, list[Assignment]] = {}
+def _grouped(assignments: Iterable[Assignment]) -> dict[tuple[object, ...], list[Assignment]]:
+    groups: dict[tuple[object, ...], list[Assignment]] = {}
     for each in assignments:
-        groups.setdefault(called(each), []).append(each)
+        groups.setdefault((each.title, each.course, each.due_at), []).append(each)
     return groups
 
 
