@@ -11,6 +11,7 @@ LANES = {
     "debian": ("tests/e2e/test_daemons.py", "tests/e2e/test_real_ntfy.py"),
     "cron": ("tests/e2e/test_real_cron.py", f"{_CANARY}cron_fires", f"{_CANARY}an_ended_wait"),
     "booted": ("tests/e2e/test_real_systemd.py", "tests/e2e/test_million.py"),
+    "caldav": ("tests/test_caldav.py",),
 }
 """Tests that wait for a clock, a cron or a download most of the time. A lane has one worker, and takes about as long as
 the longest of them, three minutes; what shares something costly is in one."""

@@ -46,8 +46,9 @@ effort_hours = 6
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def radicale(tmp_path_factory) -> Iterator[Radicale]:
+    """Not longer than for these tests: others count the children of their process."""
     with serving(tmp_path_factory.mktemp("radicale")) as running:
         yield running
 
