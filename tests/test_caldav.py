@@ -369,6 +369,19 @@ def test_moved_twice(desk):
     assert desk.in_step()
 
 
+def test_a_pinned_session_outlives_a_new_due_date(desk):
+    """Where the student put it, it stays, though the work is due so late by now that nothing else is planned for it."""
+    desk.run()
+    session, name = first_of(desk)
+    desk.account.edit(name, DTSTART="DTSTART:20261126T080000Z", DTEND="DTEND:20261126T090000Z")
+    desk.run(LATER)
+    desk.work = desk.work.replace("2026-12-04", "2027-06-04")
+    desk.run(LATER)
+    assert [(each.id, each.starts_at) for each in desk.sessions] == [(session.id, at(26, 8))]
+    assert desk.account.names() == {name}
+    assert desk.in_step()
+
+
 def test_moved_to_the_past(desk):
     """A session dragged to yesterday is over: the student is asked about it, and its work is planned again."""
     desk.run()
@@ -402,6 +415,7 @@ def test_a_deleted_session_is_not_made_again(desk):
     desk.account.delete(f"{last.id}.ics")
     desk.run(LATER)
     assert desk.calls["publish"].details[0].startswith("You took out: ")
+    assert desk.calls["publish"].changed  # in case that was a slip
     assert desk.sessions == tuple(each for each in before if each != last)
     desk.run(LATER)
     assert desk.sessions == tuple(each for each in before if each != last)
@@ -422,6 +436,51 @@ def test_a_cancelled_session_is_a_deleted_one(desk):
     desk.run(LATER)
     assert session.id not in {each.id for each in desk.sessions}
     assert desk.account.text(name) == theirs
+
+
+def test_a_deleted_session_that_comes_back(desk):
+    """The student undoes the deletion: the session is theirs, where it lies, and its work is planned again."""
+    desk.run()
+    session, name = first_of(desk)
+    theirs = desk.account.text(name)
+    desk.account.delete(name)
+    desk.run(LATER)
+    assert session.id not in {each.id for each in desk.sessions}
+    assert desk.account.ask("PUT", name, theirs.encode()).status == 201
+    desk.run(LATER)
+    back = by_id(desk, session.id)
+    assert (back.starts_at, back.pinned, desk.store.declined()) == (session.starts_at, True, ())
+    assert desk.calls["publish"].details[0].startswith("You moved: ")
+    assert desk.in_step()
+
+
+def test_a_cancelled_session_that_comes_back(desk):
+    """The same without STATUS:CANCELLED."""
+    desk.run()
+    session, name = first_of(desk)
+    theirs = desk.account.text(name)
+    desk.account.edit(name, END="STATUS:CANCELLED")
+    desk.run(LATER)
+    desk.run(LATER)
+    assert desk.account.ask("PUT", name, theirs.encode()).status == 204
+    desk.run(LATER)
+    assert by_id(desk, session.id).pinned
+    assert desk.store.declined() == ()
+    assert desk.in_step()
+
+
+def test_what_was_declined_is_not_done(desk):
+    """Its minutes need no place, but nobody worked them: what is left says so."""
+    desk.run()
+    (before,) = desk.store.known()
+    for session in desk.sessions:
+        desk.account.delete(f"{session.id}.ics")
+    desk.account.put("other.ics", ["BEGIN:VEVENT", "UID:mine", "DTSTART:20261126T080000Z", "END:VEVENT"])
+    desk.run(LATER)
+    assert (desk.sessions, desk.store.worked()) == ((), {})
+    (known,) = desk.store.known()
+    assert known.assessment == before.assessment  # its risk, too
+    assert not any("is done" in each for each in desk.calls["suggest"].details)
 
 
 def test_whole_day(desk):
@@ -585,6 +644,22 @@ def test_a_change_whose_answer_was_lost_is_not_the_students(desk):
     desk.relay.tamper = as_it_is
     assert desk.run(LATER).error is None
     assert not any(session.pinned for session in desk.sessions)
+    assert desk.in_step()
+
+
+def test_a_change_whose_answer_was_lost_before_the_plan_changed_again(desk):
+    """Written, unanswered, and planned anew while the server was away: still nobody takes it for a move."""
+    desk.run()
+    desk.work = ESSAY.replace("effort_hours = 6", "effort_hours = 5")
+    desk.relay.tamper = lost_answers("PUT", 1)
+    desk.run(LATER)
+    desk.work = ESSAY.replace("effort_hours = 6", "effort_hours = 4.5")
+    desk.relay.tamper = refusing("PROPFIND", 503)
+    desk.run(LATER)
+    desk.relay.tamper = as_it_is
+    assert desk.run(LATER).error is None
+    assert not any(session.pinned for session in desk.sessions)
+    assert "You moved" not in str(desk.calls["publish"].details)
     assert desk.in_step()
 
 

@@ -599,3 +599,22 @@ def _calls(number: int, hours: float) -> int:
         sys.setprofile(None)
     assert bool(plan.short) == (hours == 6)
     return calls
+
+
+def test_pinned_for_work_that_is_not_planned_stays():
+    """Work that moved beyond the horizon, or is none any more: the student's session stays, and nothing lies on it."""
+    far = task("Far", 4, NOW + timedelta(days=90))
+    pin = Session(
+        assignment_id=far[0].id, ordinal=1, title="Far", starts_at=at("2026-11-24T09:00"),
+        ends_at=at("2026-11-24T20:00"), pinned=True,
+    )  # fmt: skip
+    gone = replace(pin, assignment_id="gone", starts_at=at("2026-11-25T09:00"), ends_at=at("2026-11-25T20:00"))
+    loose = replace(gone, ordinal=2, pinned=False, starts_at=at("2026-11-26T09:00"), ends_at=at("2026-11-26T10:00"))
+    rules = Rules(max_per_day=timedelta(hours=12))
+    quiz = task("Quiz", 20, at("2026-11-25T23:00"))
+    plan = plan_of([far, quiz], sessions=[pin, gone, loose], rules=rules)
+    assert [each for each in plan.sessions if each.pinned] == [pin, gone]
+    assert loose not in plan.sessions
+    spans = sorted((each.starts_at, each.ends_at) for each in plan.sessions)
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+    assert plan_of([far, quiz], sessions=plan.sessions, rules=rules) == plan

@@ -46,10 +46,12 @@ Work = Sequence[tuple[Assignment, Assessment]]
 class _Seen:
     """What *check* brought: `errors` and `warnings` are sentences for people.
 
+    `wanted` are the ids of what is neither done nor ignored nor gone: what the student pinned for it stays in the plan.
     `busy` is None when a calendar could not be read. `warned` says that a warning is new; `changed`, that work is.
     """
 
     open: tuple[Assignment, ...]
+    wanted: frozenset[str]
     assessments: dict[str, Assessment]
     busy: tuple[Busy, ...] | None
     errors: tuple[str, ...]
@@ -104,7 +106,8 @@ class StudyAgent:
         now = context.started_at
         pulled = self._publisher.pull(now) if self._publisher is not None else None
         seen = self._check(context)
-        sessions, worked, settled = self._store.sessions(), self._store.worked(), self._store.settled(now)
+        sessions = [each for each in self._store.sessions() if each.ends_at <= now or each.assignment_id in seen.wanted]
+        worked, settled = self._store.worked(), self._store.settled(now)
         end = now + timedelta(days=self._rules.horizon_days)
         free = days(self._rules.hours, busy=seen.busy or (), start=now, end=end, zone=self._zone)
         work, assessed = self._assess(context, seen, worked, free)
@@ -161,6 +164,7 @@ class StudyAgent:
                 call.failed("; ".join(errors))
         return _Seen(
             open=tuple(each.assignment for each in work),
+            wanted=frozenset(each.assignment.id for each, status in statuses if status in ("open", "overdue", "past")),
             assessments={each.assignment.id: each.assessment for each in work if each.assessment},
             busy=None if calendar_errors else tuple(taken for time in times.values() for taken in time.busy),
             errors=errors,
@@ -342,7 +346,8 @@ class StudyAgent:
     def _publish(self, context: RunContext, pulled: "Pulled") -> tuple[str, ...]:
         """Bring the student's own calendar up to date, once the plan is saved; what could not be done, in sentences.
 
-        What the student did there themselves is shown, but is no news to them.
+        What the student did there themselves is shown, but is no news to them; only what they deleted is told, since
+        its work is planned no more and that may have been a slip.
         """
         assert self._publisher is not None  # noqa: S101  it has pulled
         now = context.started_at
@@ -361,11 +366,14 @@ class StudyAgent:
                 details=_first(
                     (
                         *(f"You moved: {self._timed(each)}" for each in pulled.moved),
-                        *(f"You took out: {self._timed(each)}" for each in pulled.declined),
+                        *(
+                            f"You took out: {self._timed(each)}; that work is planned no more"
+                            for each in pulled.declined
+                        ),
                         *pulled.warnings,
                     )
                 ),
-                changed=False,
+                changed=bool(pulled.declined),
             )
             if pushed.errors:
                 call.failed("; ".join(pushed.errors))

@@ -5,15 +5,16 @@ now, one that was deleted is not planned again. After planning, `push` writes wh
 record in the table `published` are ever written or deleted, each only as long as its ETag says that nobody else has
 changed it since.
 
-Whatever is cut short heals itself. A new event is on record, without an ETag, before it is sent: found in the calendar
-by the next pull, it is known as written. For one that was changed the record still has the old ETag; its new times are
-those of the session, so nobody takes them for the student's.
+A declined session stays on record, too: should its event come back, so does the session.
+
+Whatever is cut short heals itself. What is about to be written is on record before it is sent, a new event without an
+ETag: found in the calendar by the next pull, it is known as ours, and nobody takes its times for the student's.
 """
 
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from hashlib import sha256
@@ -65,7 +66,10 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Copy:
-    """An event as it was last seen in the calendar; `etag` None: not known to be there."""
+    """An event as it was last seen in the calendar; `etag` None: not known to be there.
+
+    `sent` are the times of a write that was begun and perhaps never answered.
+    """
 
     session_id: str
     name: str
@@ -73,6 +77,7 @@ class _Copy:
     starts_at: datetime
     ends_at: datetime
     sequence: int
+    sent: tuple[datetime, datetime] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +168,10 @@ class Publisher:
                     except SourceError as error:
                         warnings.append(error.message)
                 elif copy.name not in etags and (copy.etag is not None or copy.ends_at <= now):
-                    self._forget(copy.session_id)
-                    self._decline(copy.session_id, declined, now)
+                    if self._decline(copy.session_id, declined, now):
+                        self._save_etag(copy.session_id, None)
+                    else:
+                        self._forget(copy.session_id)
             self._forget_old(now)
         return Pulled(moved=tuple(moved), declined=tuple(declined), warnings=tuple(warnings))
 
@@ -198,35 +205,43 @@ class Publisher:
             return
         session, planned = found
         event = self._event(session, entry)
-        if event is None or (event.cancelled and session.ends_at > now):
+        if event is None:
             self._forget(copy.session_id)
             self._decline(copy.session_id, declined, now)
             return
+        if event.cancelled and session.ends_at > now:
+            self._decline(copy.session_id, declined, now)
+            self._save_etag(copy.session_id, entry.etag)
+            return
         times = (event.starts_at, event.ends_at)
         before, now_planned = (copy.starts_at, copy.ends_at), (session.starts_at, session.ends_at)
-        if times not in (before, now_planned) or (event.all_day and not session.pinned):
+        back = copy.session_id in self._declined() and event.ends_at > now
+        if times not in (before, now_planned, copy.sent) or (event.all_day and not session.pinned) or back:
             session = self._pin(session, event, now)
             moved.append(session)
             self._save(copy.name, session, entry.etag)
         elif planned and times == now_planned != before:
             self._save(copy.name, session, entry.etag)  # ours, from a run that was cut short
+        elif times == copy.sent != before:  # the same, and planned anew since
+            self._save(copy.name, replace(session, starts_at=times[0], ends_at=times[1]), entry.etag)
         else:
-            with transaction(self._connection):
-                self._connection.execute(
-                    "UPDATE published SET etag = ? WHERE calendar = ? AND session_id = ?",
-                    (entry.etag, self._key, copy.session_id),
-                )
+            self._save_etag(copy.session_id, entry.etag)
+
+    def _declined(self) -> set[str]:
+        return {session.id for session in self._store.declined()}
 
     def _pin(self, session: Session, event: _Event, now: datetime) -> Session:
         sequence = max(session.sequence + 1, event.sequence)
         return self._store.pin(session, starts_at=event.starts_at, ends_at=event.ends_at, sequence=sequence, now=now)
 
-    def _decline(self, session_id: str, declined: list[Session], now: datetime) -> None:
-        """Only what is still planned and not over can be declined."""
+    def _decline(self, session_id: str, declined: list[Session], now: datetime) -> bool:
+        """Only what is still planned and not over can be declined; whether it was."""
         found = self._store.session(session_id)
-        if found is not None and found[1] and found[0].ends_at > now:
-            self._store.decline(found[0], now=now)
-            declined.append(found[0])
+        if found is None or not found[1] or found[0].ends_at <= now:
+            return False
+        self._store.decline(found[0], now=now)
+        declined.append(found[0])
+        return True
 
     def _event(self, session: Session, entry: Entry) -> _Event | None:
         """The session's event in what stands at its place; None when there is another one.
@@ -278,7 +293,8 @@ class Publisher:
         """
         copies = self._copies()
         sessions = {session.id: session for session in self._store.sessions()}
-        away = [copy for copy in copies.values() if copy.session_id not in sessions and copy.ends_at > now]
+        kept = {*sessions, *self._declined()}  # of a declined one whatever the student left of it stays
+        away = [copy for copy in copies.values() if copy.session_id not in kept and copy.ends_at > now]
         new: list[Session] = []
         changed: list[tuple[Session, str]] = []
         for session in sessions.values():
@@ -331,6 +347,11 @@ class Publisher:
         return copy.etag is not None
 
     def _change(self, session: Session, etag: str | None) -> bool:
+        with transaction(self._connection):
+            self._connection.execute(
+                "UPDATE published SET sent_starts_at = ?, sent_ends_at = ? WHERE calendar = ? AND session_id = ?",
+                (to_text(session.starts_at), to_text(session.ends_at), self._key, session.id),
+            )
         written, new = self._collection.put(_name(session), plan_ics.render_event(session), etag)
         if written:
             self._written(session, new)
@@ -359,8 +380,8 @@ class Publisher:
         if event.untouched:
             return self._change(session, entry.etag)
         if event.cancelled:
-            self._forget(session.id)
             self._store.decline(session, now=now)
+            self._save(_name(session), session, entry.etag)
         else:
             self._save(_name(session), self._pin(session, event, now), entry.etag)
         return True
@@ -408,6 +429,12 @@ class Publisher:
                 ),
             )
 
+    def _save_etag(self, session_id: str, etag: str | None) -> None:
+        with transaction(self._connection):
+            self._connection.execute(
+                "UPDATE published SET etag = ? WHERE calendar = ? AND session_id = ?", (etag, self._key, session_id)
+            )
+
     def _forget(self, session_id: str) -> None:
         with transaction(self._connection):
             self._connection.execute(
@@ -432,6 +459,9 @@ def _copy(row: sqlite3.Row) -> _Copy:
         starts_at=datetime.fromisoformat(row["starts_at"]),
         ends_at=datetime.fromisoformat(row["ends_at"]),
         sequence=row["sequence"],
+        sent=(datetime.fromisoformat(row["sent_starts_at"]), datetime.fromisoformat(row["sent_ends_at"]))
+        if row["sent_starts_at"] and row["sent_ends_at"]
+        else None,
     )
 
 

@@ -113,10 +113,10 @@ def schedule(
     """Plan every piece of work that is due within the horizon, or has no due date.
 
     Args:
-        work: what is still to do; a due date that has passed means that it is overdue. Future sessions of anything
-            else are left out of the plan.
+        work: what is still to do; a due date that has passed means that it is overdue.
         busy: taken time, in any order.
-        sessions: every session there ever was; those that are over count for their day.
+        sessions: those that are over count for their day; future ones are kept as the rules say, of anything but `work`
+            only those that the student pinned.
         worked: minutes that need no place any more, by assignment id.
 
     Returns:
@@ -167,6 +167,8 @@ class _Planner:
         self._known: dict[str, list[Session]] = {}
         self._fixed: dict[str, list[Session]] = {}
         """Pinned sessions and those going on, by assignment: they stay as they are."""
+        self._beyond: list[Session] = []
+        """Those of them for which nothing else is planned."""
 
     def draft(
         self,
@@ -180,11 +182,15 @@ class _Planner:
             if session.ends_at <= self._now and _span(session)[0] >= self._table.starts[0]:
                 self._table.hold(_span(session))  # whatever it was for, it counts for the day and needs its break
         todo = [each for each in work if (due := each[0].due_at) is None or quarter_down(due) <= self._end]
-        for pinned in (True, False):
-            for assignment, _ in sorted(todo, key=self._order):
-                for session in self._known.get(assignment.id, ()):
+        todo.sort(key=self._order)
+        planned = [assignment.id for assignment, _ in todo]
+        beyond = sorted(self._known.keys() - {*planned})  # due later than the horizon, or no work any more
+        for pinned, ids in ((True, [*planned, *beyond]), (False, planned)):
+            for id in ids:
+                for session in self._known.get(id, ()):
                     if session.pinned == pinned and (pinned or session.starts_at < self._now) and self._stays(session):
-                        self._fixed.setdefault(assignment.id, []).append(session)
+                        self._fixed.setdefault(id, []).append(session)
+        self._beyond = [session for id in beyond for session in self._fixed.get(id, ())]
         draft = Draft(self._tasks(todo, worked), self._table, first=self._first, longest=self._rules.longest)
         for task in draft.tasks:
             for session in self._known.get(task.assignment.id, ()):
@@ -215,7 +221,7 @@ class _Planner:
 
     def _tasks(self, todo: Iterable[tuple[Assignment, Assessment]], worked: Mapping[str, int]) -> list[Task]:
         tasks: list[Task] = []
-        for assignment, assessment in sorted(todo, key=self._order):
+        for assignment, assessment in todo:
             due = assignment.due_at
             dated = due is not None and due > self._now
             minutes = whole_quarters(assessment.effort_likely_hours * 60)
@@ -240,7 +246,7 @@ class _Planner:
 
     def plan(self, draft: Draft, zone: tzinfo) -> Plan:
         """The sessions and shortfalls as they stand."""
-        sessions = [session for task in draft.tasks for session in self._sessions(draft, task)]
+        sessions = [*self._beyond, *(session for task in draft.tasks for session in self._sessions(draft, task))]
         sessions.sort(key=lambda session: (session.starts_at, session.assignment_id, session.ordinal))
         remedies = Remedies(draft, end=self._end, zone=zone)
         short = tuple(
