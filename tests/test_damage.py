@@ -11,13 +11,14 @@ from time import time
 import pytest
 
 from gradent_cli import damage
+from gradent_cli.agents.study.progress import Progress
 from gradent_cli.agents.study.store import Store
 from gradent_cli.cli import render
 from gradent_cli.database import open_database, reading, sound
 from gradent_cli.errors import DamagedError, StateError
 from gradent_cli.history import History
 from gradent_cli.outbox import Outbox
-from gradent_cli.records import Message, Run
+from gradent_cli.records import Assignment, LogEntry, Message, Run
 from tests.street.clock import NOW
 from tests.street.past import EVERY, fill
 
@@ -396,3 +397,25 @@ def test_random_bytes_anywhere(path, whole, seed, places):
     works_again.execute("DELETE FROM runs WHERE id = ?", (RUN.id,))
     works_again.close()
     works(path)
+
+
+def test_what_the_student_said_outlives_the_assignment(path):
+    """A row that is lost comes again from its source, under the same id; what was said of it is still there."""
+    connection = open_database(path)
+    store = Store(connection)
+    essay = Assignment(source="canvas", key="1", title="Essay", due_at=NOW + timedelta(days=9))
+    store.sync({"canvas": [essay]}, now=NOW)
+    progress = Progress(connection)
+    progress.log(LogEntry(assignment_id=essay.id, minutes=90, worked_at=NOW, logged_at=NOW))
+    progress.edit(essay.id, {"title": "Mine"}, now=NOW)
+    connection.execute("UPDATE assignments SET due_at = 'nonsense'")
+    connection.close()
+    aside = damage.set_aside(path, NOW)
+    assert "1 log entry" in aside.in_words()
+    connection = open_database(path)
+    store = Store(connection)
+    assert store.known() == ()
+    store.sync({"canvas": [essay]}, now=NOW)
+    (known,) = store.known()
+    assert (known.assignment.title, store.worked()) == ("Mine", {essay.id: 90})
+    connection.close()

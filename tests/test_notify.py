@@ -122,12 +122,13 @@ def test_a_short_run_is_not_said_to_take_nothing() -> None:
 
 
 def test_a_first_failure_says_what_and_where_to_look() -> None:
-    """Priority 5, the reason, the command; no past that it does not have."""
+    """Priority 5, the reason, the command; no past that it does not have, nor a run that could not be kept."""
     run = replace(RUN, status="failure", error="canvas did not answer", finished_at=NOW)
-    for failing in (None, Failing(since=NOW, count=1, told=False)):
+    first = Failing(since=NOW, count=1, told=False)
+    for failing, more in ((None, "gradent doctor"), (first, f"gradent history {RUN.id}")):
         message = policy.failed(run, failing, UTC)
         assert (message.title, message.priority, message.tags) == ("❌ Agent Failed", 5, ("x", "warning"))
-        assert message.text == f"canvas did not answer\nMore: gradent history {RUN.id}"
+        assert message.text == f"canvas did not answer\nMore: {more}"
         assert message.event == "failed"
 
 
@@ -231,7 +232,7 @@ def test_the_same_happening_has_the_same_id() -> None:
 def test_what_more_there_is_to_see_is_never_cut_off(piece: str, times: int) -> None:
     """However long or broken the error, the command survives the way to ntfy, and the text can be sent."""
     run = replace(RUN, status="failure", error=piece * times, finished_at=NOW)
-    message = policy.failed(run, None, UTC)
+    message = policy.failed(run, Failing(since=NOW, count=1, told=False), UTC)
     sent = ntfy_payload("topic", message)
     assert sent["message"].endswith(f"gradent history {RUN.id}")
     assert "\x1b" not in sent["message"]

@@ -360,28 +360,25 @@ class Store:
         rows = reading(
             self._connection,
             """
-            SELECT assignments.id, SUM(work_log.minutes) AS minutes, assignments.description,
-                   CAST(COALESCE(json_extract(edits.document, '$.title'), assignments.title) AS TEXT) AS title,
-                   CAST(COALESCE(json_extract(edits.document, '$.course'), assignments.course) AS TEXT) AS course
-            FROM work_log
-            JOIN assignments ON assignments.id = work_log.assignment_id
-            LEFT JOIN edits ON edits.assignment_id = assignments.id AND json_valid(edits.document)
-            WHERE COALESCE(json_extract(edits.document, '$.done'), assignments.done)
-            GROUP BY assignments.id
-            HAVING SUM(work_log.minutes) > 0
+            SELECT assignments.*, SUM(work_log.minutes) AS minutes
+            FROM work_log JOIN assignments ON assignments.id = work_log.assignment_id
+            GROUP BY assignments.id HAVING SUM(work_log.minutes) > 0
             ORDER BY MAX(work_log.worked_at) DESC, assignments.id
             """,
-            table="work_log",
+            table="assignments",
         )
+        edits = self._edits() if rows else {}
+        worked = ((edits.get(row["id"], NOTHING).over(_assignment(row)), row["minutes"]) for row in rows)
         return tuple(
             Finished(
-                assignment_id=row["id"],
-                title=row["title"],
-                minutes=row["minutes"],
-                course=row["course"],
-                description=row["description"],
+                assignment_id=each.id,
+                title=each.title,
+                minutes=minutes,
+                course=each.course,
+                description=each.description,
             )
-            for row in rows
+            for each, minutes in worked
+            if each.done
         )
 
     # Suggestions
