@@ -109,11 +109,12 @@ def set_(
         typed = parse_value(name, _typed(name, raw))
         steps.append((name, partial(set_value, key=name, value=typed)))
     for name, raw in sources:
+        said = _typed(name, raw)
         if canvas:
             token = _typed("study.sources.token", canvas["token"])
-            table = {"kind": "canvas", "url": raw.rstrip("/")} | canvas | {"token": token}
+            table = {"kind": "canvas", "url": said.rstrip("/")} | canvas | {"token": token}
         else:
-            table = _source(_typed(name, raw))
+            table = _source(said)
         same = ("kind", "url") if table["kind"] == "canvas" else ()
         steps.append((name, partial(add_table, key=name, table=table, same=same)))
     _apply(context.obj, steps)
