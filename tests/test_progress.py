@@ -192,6 +192,17 @@ def test_when_no_work_can_have_ended(text, why):
         worked_at(text, now=NOW, zone=BERLIN)
 
 
+@pytest.mark.parametrize(
+    "text", ["2026-W49", "2026-W49-2", "2026W49", "20261201", "2026-W49-2T18:00", "20261201T1800", "2026-12-01T18"]
+)
+def test_other_ways_to_write_a_day(text):
+    """A week, or digits in a row, are one slip away from another day: refused, for work as for a due date."""
+    for read in (lambda: due_at(text, zone=BERLIN), lambda: worked_at(text, now=NOW, zone=BERLIN)):
+        with pytest.raises(UsageError, match=f"'{text}' is not a date") as caught:
+            read()
+        assert caught.value.hint == "write it as 2026-12-01 or 2026-12-01T18:00"
+
+
 def test_due_dates():
     """A day means its end, and "none" that there is none."""
     assert due_at("2026-12-04", zone=BERLIN) == DUE

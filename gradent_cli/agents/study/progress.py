@@ -29,6 +29,8 @@ _PREFIX = 3
 _HANDLE = 4
 _NAMED = 5
 _NONE = re.compile(r"0+\s*(?:s|sec|m|min|h)?", re.IGNORECASE)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?P<time>[T ][0-9]{2}:[0-9]{2}.*)?", re.ASCII | re.IGNORECASE)
+"""Of all that ISO 8601 has for a day only this: no one means a Monday by `2026-W49`."""
 _SAMPLE = "2026-12-01 or 2026-12-01T18:00"
 
 
@@ -294,7 +296,10 @@ def _date(text: str, zone: tzinfo) -> tuple[date | None, datetime]:
     """The day when no time is said, and the moment; what has no zone is on the student's own clock."""
     try:
         given = text.strip()
-        if len(given) <= len("2026-12-01"):
+        form = _DATE.fullmatch(given)
+        if form is None:
+            raise ValueError
+        if form["time"] is None:
             day = date.fromisoformat(given)
             return day, end_of_day(day, zone)
         moment = datetime.fromisoformat(given)
