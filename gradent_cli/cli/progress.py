@@ -3,12 +3,7 @@
 A run may be going on meanwhile: each of them is one short transaction, and the next run plans with it.
 """
 
-import os
 import sqlite3
-from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,9 +11,7 @@ import typer
 from gradent_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from gradent_cli.agents.study.progress import Progress
-    from gradent_cli.agents.study.store import Known, Store
-    from gradent_cli.config import Config
+    from gradent_cli.cli.desk import Desk
     from gradent_cli.records import Assignment, LogEntry
 
 _SHOWN = 20
@@ -42,12 +35,13 @@ def log(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Say how long you worked on an assignment, or show what you said."""
-    from gradent_cli.agents.study import progress
-    from gradent_cli.cli import render
+    from gradent_cli.agents.study.progress import Progress
+    from gradent_cli.cli import render, said
+    from gradent_cli.cli.desk import open_desk
     from gradent_cli.records import LogEntry
     from gradent_cli.text import one_line
 
-    desk = _look(context)
+    desk = open_desk(context)
     if undo:
         if duration is not None or on is not None or note:
             raise UsageError("--undo takes the number of an entry and nothing else", hint="gradent log")
@@ -60,21 +54,23 @@ def log(
         return
     found = desk.find(assignment)
     if duration is None:
-        raise UsageError(f"how long did you work on {_name(found)}?", hint=f"gradent log {desk.handle(found)} 1h30m")
+        raise UsageError(
+            f"how long did you work on {_name(found)}?", hint=f"gradent log {desk.names.handle(found)} 1h30m"
+        )
     entry = LogEntry(
         assignment_id=found.id,
-        minutes=progress.minutes_of(duration),
-        worked_at=desk.now if on is None else progress.worked_at(on, now=desk.now, zone=desk.zone),
+        minutes=said.minutes_of(duration),
+        worked_at=desk.now if on is None else said.worked_at(on, now=desk.now, zone=desk.zone),
         logged_at=desk.now,
         note=one_line(note),
     )
-    with _writing(desk.config) as connection:
-        number = progress.Progress(connection).log(entry)
+    with desk.writing() as connection:
+        number = Progress(connection).log(entry)
         left = _left(connection, desk, found.id)
     if as_json:
         render.document(render.entry_document(number, entry, found) | {"remaining_hours": left})
     else:
-        typer.echo(_logged(entry, found, left, desk.handle(found)))
+        typer.echo(_logged(entry, found, left, desk.names.handle(found)))
 
 
 def done(
@@ -85,29 +81,29 @@ def done(
     """Say that an assignment is done, whatever its source says."""
     from gradent_cli.agents.study.progress import Progress
     from gradent_cli.agents.study.store import Store
+    from gradent_cli.cli.desk import open_desk
     from gradent_cli.text import count
 
-    desk = _look(context)
-    edits = desk.said.edits()
-    over = {each.assignment.id for each in desk.known if _is_done(each, edits)}
+    desk = open_desk(context)
+    over = {each.assignment.id for each in desk.known if each.assignment.done}
     found = desk.find(assignment, rather=over if undo else desk.work - over)
     if (found.id in over) is not undo:
         typer.echo(f"{_name(found)} is {'not done' if undo else 'done already'}.")
         return
-    with _writing(desk.config) as connection:
-        said, store = Progress(connection), Store(connection)
+    with desk.writing() as connection:
+        progress, store = Progress(connection), Store(connection)
         with store.together():
             if undo:
-                by_source = said.given(found.id)["done"]
-                said.edit(found.id, {"done": False} if by_source else {}, unsay=["done"], now=desk.now)
+                by_source = progress.given(found.id)["done"]
+                progress.edit(found.id, {"done": False} if by_source else {}, unsay=["done"], now=desk.now)
             else:
-                said.edit(found.id, {"done": True}, now=desk.now)
+                progress.edit(found.id, {"done": True}, now=desk.now)
                 store.settle(found.id)
         planned = sum(each.assignment_id == found.id for each in store.plan(now=desk.now).sessions)
     if undo:
         typer.echo(f"{_name(found)} is not done; the next run plans what is left of it.")
         return
-    typer.echo(f"{_name(found)} is done. Take it back with: gradent done {desk.handle(found)} --undo")
+    typer.echo(f"{_name(found)} is done. Take it back with: gradent done {desk.names.handle(found)} --undo")
     if planned:
         typer.echo(f"The next run takes its {count(planned, 'session')} out of the plan.")
 
@@ -136,35 +132,36 @@ def edit(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Correct what a source says of an assignment; your word wins. Without options, show both."""
-    from gradent_cli.agents.study import progress
+    from gradent_cli.agents.study.progress import Progress
     from gradent_cli.agents.study.store import Store
-    from gradent_cli.cli import render
+    from gradent_cli.cli import render, said
+    from gradent_cli.cli.desk import open_desk
 
-    desk = _look(context)
+    desk = open_desk(context)
     found = desk.find(assignment)
     say: dict[str, Any] = {}
     if due is not None:
-        say["due_at"] = render.utc(progress.due_at(due, zone=desk.zone))
+        say["due_at"] = render.utc(said.due_at(due, zone=desk.zone))
     if effort is not None:
-        say["effort_hours"] = progress.hours_of(effort)
+        say["effort_hours"] = said.hours_of(effort)
     if title is not None:
-        say["title"] = progress.name_of(title, "the title")
+        say["title"] = said.name_of(title, "the title")
     if course is not None:
-        say["course"] = progress.name_of(course, "the course")
+        say["course"] = said.name_of(course, "the course")
     if points is not None:
-        say["points"] = progress.number_of(points, "points", 100_000)
+        say["points"] = said.number_of(points, "points", 100_000)
     if weight is not None:
-        say["weight"] = progress.number_of(weight, "the weight", 100)
+        say["weight"] = said.number_of(weight, "the weight", 100)
     if ignore:
         say["ignored"] = True
     unsay = ["ignored"] if ignore is False else []
     changed = bool(say or unsay or reset)
-    edits, given = desk.said.edits().get(found.id, {}), desk.said.given(found.id)
+    edits, given = desk.progress.edits().get(found.id, {}), desk.progress.given(found.id)
     if changed:
-        with _writing(desk.config) as connection:
+        with desk.writing() as connection:
             store = Store(connection)
             with store.together():
-                edits = progress.Progress(connection).edit(found.id, say, unsay=unsay, reset=reset, now=desk.now)
+                edits = Progress(connection).edit(found.id, say, unsay=unsay, reset=reset, now=desk.now)
                 if ignore:
                     store.settle(found.id)
     if as_json:
@@ -192,15 +189,16 @@ def suggestions(
     """Show what is suggested to you and still true, or answer it."""
     from gradent_cli.agents.study.store import Store
     from gradent_cli.cli import render
+    from gradent_cli.cli.desk import open_desk
 
-    desk = _look(context)
+    desk = open_desk(context)
     if dismiss is not None and done is not None:
         raise UsageError("--dismiss and --done contradict each other", hint="give one of them")
     name = dismiss if dismiss is not None else done
     if name is not None:
         from gradent_cli.text import one_line
 
-        with _writing(desk.config) as connection:
+        with desk.writing() as connection:
             answer = Store(connection).answer(
                 name.strip().removeprefix("#"), "done" if dismiss is None else "dismissed", now=desk.now
             )
@@ -218,77 +216,13 @@ def suggestions(
         typer.echo(render.suggestions_page(advice) if advice else "Nothing is suggested.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Desk:
-    """What the agent knows, read only, at one moment."""
-
-    config: "Config"
-    store: "Store"
-    said: "Progress"
-    known: "tuple[Known, ...]"
-    zone: tzinfo
-    now: datetime
-
-    @property
-    def work(self) -> set[str]:
-        """The ids of what is still to do."""
-        return {each.assignment.id for each in self.known if each.status(self.now) in ("open", "overdue")}
-
-    def find(self, text: str, *, rather: Collection[str] | None = None) -> "Assignment":
-        """The assignment that is meant; in doubt one that is still to do, or one of these."""
-        from gradent_cli.agents.study import progress
-
-        assignments = [each.assignment for each in self.known]
-        return progress.find(text, assignments, rather=self.work if rather is None else rather)
-
-    def handle(self, assignment: "Assignment") -> str:
-        """A short name by which `find` finds it."""
-        from gradent_cli.agents.study import progress
-
-        return progress.handle(assignment, [each.assignment for each in self.known])
-
-
-def _look(context: typer.Context) -> _Desk:
-    from gradent_cli.agents.study.progress import Progress
-    from gradent_cli.agents.study.store import Store
-    from gradent_cli.config import load, study_zone
-    from gradent_cli.database import open_database
-
-    config = load(context.obj, os.environ)
-    connection = open_database(config.state_dir / "gradent.db", read_only=True)
-    store = Store(connection)
-    return _Desk(
-        config=config,
-        store=store,
-        said=Progress(connection),
-        known=store.known({source.name for source in config.settings.study.sources}),
-        zone=study_zone(config, os.environ),
-        now=datetime.now(UTC),
-    )
-
-
-@contextmanager
-def _writing(config: "Config") -> Iterator[sqlite3.Connection]:
-    from gradent_cli.database import open_database
-    from gradent_cli.files import make_private_directory
-
-    make_private_directory(config.state_dir)
-    with closing(open_database(config.state_dir / "gradent.db")) as connection:
-        yield connection
-
-
-def _is_done(known: "Known", edits: dict[str, dict[str, Any]]) -> bool:
-    """Whether it counts as done: by the student's word, else by its source's."""
-    return bool(edits.get(known.assignment.id, {}).get("done", known.assignment.done))
-
-
 def _name(assignment: "Assignment") -> str:
     from gradent_cli.agents.study import words
 
     return words.session_title(assignment)
 
 
-def _left(connection: sqlite3.Connection, desk: _Desk, id: str) -> float | None:
+def _left(connection: sqlite3.Connection, desk: "Desk", id: str) -> float | None:
     """Hours of work that remain of an assignment; None when it was never assessed."""
     from gradent_cli.agents.study.schedule import remaining_hours
     from gradent_cli.agents.study.store import Store
@@ -309,7 +243,7 @@ def _logged(entry: "LogEntry", assignment: "Assignment", left: float | None, sho
     return f"{what} {_name(assignment)}; nothing remains. If it is finished: gradent done {short}"
 
 
-def _take_back(desk: _Desk, number: str | None, *, as_json: bool) -> None:
+def _take_back(desk: "Desk", number: str | None, *, as_json: bool) -> None:
     from gradent_cli.agents.study import words
     from gradent_cli.agents.study.progress import Progress
     from gradent_cli.cli import render
@@ -317,7 +251,7 @@ def _take_back(desk: _Desk, number: str | None, *, as_json: bool) -> None:
 
     if number is not None and not (number.isascii() and number.isdigit() and len(number) < 19):
         raise UsageError(f"'{one_line(number, 60)}' is not the number of an entry", hint="gradent log")
-    with _writing(desk.config) as connection:
+    with desk.writing() as connection:
         gone = Progress(connection).take_back(None if number is None else int(number))
     if gone is None:
         what = "nothing is logged" if number is None else f"there is no entry {number} in the log"
@@ -331,10 +265,10 @@ def _take_back(desk: _Desk, number: str | None, *, as_json: bool) -> None:
     typer.echo(f"Took back {words.length(gone[1].minutes)} on {name}, {when}")
 
 
-def _show_log(desk: _Desk, *, as_json: bool) -> None:
+def _show_log(desk: "Desk", *, as_json: bool) -> None:
     from gradent_cli.cli import render
 
-    entries, known = desk.said.entries(_SHOWN), _by_id(desk)
+    entries, known = desk.progress.entries(_SHOWN), _by_id(desk)
     if as_json:
         render.document(
             [render.entry_document(no, each, known.get(each.assignment_id)) for no, each in entries.items()]
@@ -345,6 +279,6 @@ def _show_log(desk: _Desk, *, as_json: bool) -> None:
         typer.echo("Nothing is logged yet: gradent log ASSIGNMENT 1h30m")
 
 
-def _by_id(desk: _Desk) -> "dict[str, Assignment]":
+def _by_id(desk: "Desk") -> "dict[str, Assignment]":
     """Every assignment, also those of sources that are not configured any more."""
     return {each.id: each for each in desk.store.assignments()}
