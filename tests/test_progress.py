@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gradent_cli.agents.study.overlay import read_overlay
 from gradent_cli.agents.study.progress import Progress
 from gradent_cli.agents.study.store import Store
-from gradent_cli.database import open_database
+from gradent_cli.database import open_database, to_text
 from gradent_cli.records import Assignment, LogEntry
 
 NOW = datetime(2026, 11, 24, 14, 3, tzinfo=UTC)
@@ -68,6 +69,15 @@ def test_edits(progress):
         "weight": None,
         "done": None,
     }
+
+
+def test_an_edit_is_shown_as_it_counts(progress):
+    """A field that no assignment can have is not said, the others are; moments are in UTC."""
+    document = '{"due_at": "2026-12-05T00:59+02:00", "points": "many", "weight": -1, "course": null, "ignored": true}'
+    progress._connection.execute("INSERT INTO edits VALUES (?, ?, ?)", (ESSAY.id, document, NOW.isoformat()))
+    shown = {"due_at": to_text(DUE), "course": None, "ignored": True}
+    assert progress.edits() == {ESSAY.id: shown}
+    assert read_overlay(document).document() == shown
 
 
 @pytest.mark.parametrize("document", ["{", "[]", "[" * 100_000, "7", '{"nonsense": 1}'])

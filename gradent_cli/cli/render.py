@@ -446,16 +446,7 @@ def _known_name(id: str, assignments: Mapping[str, Assignment]) -> str:
     return one_line(name(assignments[id])) if id in assignments else id
 
 
-_FIELDS = {
-    "title": "title",
-    "course": "course",
-    "due_at": "due",
-    "effort_hours": "effort",
-    "points": "points",
-    "weight": "weight",
-    "done": "done",
-    "ignored": "ignored",
-}
+_LABELS = {"due_at": "due", "effort_hours": "effort"}
 
 
 def edits_document(id: str, edits: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -470,9 +461,15 @@ def edits_document(id: str, edits: Mapping[str, Any], given: Mapping[str, Any]) 
 
 def edits_table(edits: Mapping[str, Any], given: Mapping[str, Any], zone: tzinfo) -> str:
     """What the student says of an assignment beside what its source says; what the student says counts."""
+    from gradent_cli.agents.study.overlay import FIELDS
+
     rows = [
-        [label, _said(field, edits[field], zone) if field in edits else "", _said(field, given.get(field), zone)]
-        for field, label in _FIELDS.items()
+        [
+            _LABELS.get(field, field),
+            _said(field, edits[field], zone) if field in edits else "",
+            _said(field, given.get(field), zone),
+        ]
+        for field in FIELDS
         if field in edits or given.get(field) is not None
     ]
     return table(rows, ["", "YOU SAY", "ITS SOURCE SAYS"])

@@ -9,11 +9,9 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from gradent_cli.agents.study.overlay import FIELDS, read_overlay
 from gradent_cli.database import reading, to_text, transaction
 from gradent_cli.records import LogEntry
-
-FIELDS = ("title", "course", "due_at", "effort_hours", "points", "weight", "done", "ignored")
-"""What an edit can say, each as JSON has it: `due_at` is ISO 8601 UTC, or null for no due date."""
 
 
 class Progress:
@@ -79,13 +77,13 @@ class Progress:
     def edits(self) -> dict[str, dict[str, Any]]:
         """By assignment id what the student says instead of its source, by the names of FIELDS."""
         rows = reading(self._connection, "SELECT * FROM edits", table="edits")
-        return {row["assignment_id"]: _document(row["document"]) for row in rows}
+        return {row["assignment_id"]: read_overlay(row["document"]).document() for row in rows}
 
     def given(self, assignment_id: str) -> dict[str, Any]:
         """What the source says of it, by the names of FIELDS."""
-        query = "SELECT title, course, due_at, effort_hours, points, weight, done FROM assignments WHERE id = ?"
+        query = "SELECT * FROM assignments WHERE id = ?"
         rows = reading(self._connection, query, assignment_id, table="assignments")
-        found: dict[str, Any] = dict(zip(FIELDS, rows[0], strict=False)) if rows else {}
+        found: dict[str, Any] = {name: rows[0][name] for name in FIELDS if name != "ignored"} if rows else {}
         return found | {"done": None if found.get("done") is None else bool(found["done"])}
 
     def edit(
@@ -114,12 +112,3 @@ class Progress:
             else:
                 self._connection.execute("DELETE FROM edits WHERE assignment_id = ?", (assignment_id,))
         return document
-
-
-def _document(text: str) -> dict[str, Any]:
-    """Empty when it is damaged: then the source is believed."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return {name: found[name] for name in FIELDS if name in found} if isinstance(found, dict) else {}
