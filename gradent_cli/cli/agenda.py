@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradent_cli.agents.study import words
-from gradent_cli.cli.render import hanging, paint, utc, width
+from gradent_cli.cli.terminal import hanging, paint, utc, width
 from gradent_cli.records import Assignment, Plan, Session, Shortfall
 from gradent_cli.text import count, one_line
 

@@ -1,14 +1,18 @@
-"""`log`, `done`, `edit` and `suggestions`: what the student says to the agent.
+"""`log`, `done` and `edit`: what the student says to the agent, and how it is shown.
 
 A run may be going on meanwhile: each of them is one short transaction, and the next run plans with it.
 """
 
 import sqlite3
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gradent_cli.cli.terminal import document, local, table, utc
 from gradent_cli.errors import UsageError
+from gradent_cli.text import one_line
 
 if TYPE_CHECKING:
     from gradent_cli.cli.desk import Desk
@@ -36,10 +40,9 @@ def log(
 ) -> None:
     """Say how long you worked on an assignment, or show what you said."""
     from gradent_cli.agents.study.progress import Progress
-    from gradent_cli.cli import render, said
+    from gradent_cli.cli import said
     from gradent_cli.cli.desk import open_desk
     from gradent_cli.records import LogEntry
-    from gradent_cli.text import one_line
 
     desk = open_desk(context)
     if undo:
@@ -68,7 +71,7 @@ def log(
         number = Progress(connection).log(entry)
         left = _left(connection, desk, found.id)
     if as_json:
-        render.document(render.entry_document(number, entry, found) | {"remaining_hours": left})
+        document(entry_document(number, entry, found) | {"remaining_hours": left})
     else:
         typer.echo(_logged(entry, found, left, desk.names.handle(found)))
 
@@ -134,14 +137,14 @@ def edit(
     """Correct what a source says of an assignment; your word wins. Without options, show both."""
     from gradent_cli.agents.study.progress import Progress
     from gradent_cli.agents.study.store import Store
-    from gradent_cli.cli import render, said
+    from gradent_cli.cli import said
     from gradent_cli.cli.desk import open_desk
 
     desk = open_desk(context)
     found = desk.find(assignment)
     say: dict[str, Any] = {}
     if due is not None:
-        say["due_at"] = render.utc(said.due_at(due, zone=desk.zone))
+        say["due_at"] = utc(said.due_at(due, zone=desk.zone))
     if effort is not None:
         say["effort_hours"] = said.hours_of(effort)
     if title is not None:
@@ -165,55 +168,12 @@ def edit(
                 if ignore:
                     store.settle(found.id)
     if as_json:
-        render.document(render.edits_document(found.id, edits, given))
+        document(edits_document(found.id, edits, given))
         return
     typer.echo(f"{_name(found)}, {found.id}")
-    typer.echo(render.edits_table(edits, given, desk.zone))
+    typer.echo(edits_table(edits, given, desk.zone))
     if changed:
         typer.echo("The next run plans with it.")
-
-
-def suggestions(
-    context: typer.Context,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also those that are done, dismissed or not true any more.")
-    ] = False,
-    dismiss: Annotated[
-        str | None, typer.Option("--dismiss", metavar="NUMBER", help="Never tell this one again: its number or key.")
-    ] = None,
-    done: Annotated[
-        str | None, typer.Option("--done", metavar="NUMBER", help="You did what this one says: its number or key.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
-    """Show what is suggested to you and still true, or answer it."""
-    from gradent_cli.agents.study.store import Store
-    from gradent_cli.cli import render
-    from gradent_cli.cli.desk import open_desk
-
-    desk = open_desk(context)
-    if dismiss is not None and done is not None:
-        raise UsageError("--dismiss and --done contradict each other", hint="give one of them")
-    name = dismiss if dismiss is not None else done
-    if name is not None:
-        from gradent_cli.text import one_line
-
-        with desk.writing() as connection:
-            answer = Store(connection).answer(
-                name.strip().removeprefix("#"), "done" if dismiss is None else "dismissed", now=desk.now
-            )
-        if answer is None:
-            raise UsageError(f"there is no suggestion '{one_line(name, 60)}'", hint="gradent suggestions --all")
-        if as_json:
-            render.document(render.suggestion_document(answer))
-        else:
-            typer.echo(f"{'Done' if dismiss is None else 'Dismissed'}: {one_line(answer.suggestion.title)}")
-        return
-    advice = desk.store.advice(everything=everything)
-    if as_json:
-        render.document([render.suggestion_document(each) for each in advice])
-    else:
-        typer.echo(render.suggestions_page(advice) if advice else "Nothing is suggested.")
 
 
 def _name(assignment: "Assignment") -> str:
@@ -246,8 +206,6 @@ def _logged(entry: "LogEntry", assignment: "Assignment", left: float | None, sho
 def _take_back(desk: "Desk", number: str | None, *, as_json: bool) -> None:
     from gradent_cli.agents.study import words
     from gradent_cli.agents.study.progress import Progress
-    from gradent_cli.cli import render
-    from gradent_cli.text import one_line
 
     if number is not None and not (number.isascii() and number.isdigit() and len(number) < 19):
         raise UsageError(f"'{one_line(number, 60)}' is not the number of an entry", hint="gradent log")
@@ -258,23 +216,19 @@ def _take_back(desk: "Desk", number: str | None, *, as_json: bool) -> None:
         raise UsageError(what, hint="gradent log")
     assignment = _by_id(desk).get(gone[1].assignment_id)
     if as_json:
-        render.document(render.entry_document(*gone, assignment))
+        document(entry_document(*gone, assignment))
         return
     name = _name(assignment) if assignment else gone[1].assignment_id
-    when = render.local(gone[1].worked_at, desk.zone)
+    when = local(gone[1].worked_at, desk.zone)
     typer.echo(f"Took back {words.length(gone[1].minutes)} on {name}, {when}")
 
 
 def _show_log(desk: "Desk", *, as_json: bool) -> None:
-    from gradent_cli.cli import render
-
     entries, known = desk.progress.entries(_SHOWN), _by_id(desk)
     if as_json:
-        render.document(
-            [render.entry_document(no, each, known.get(each.assignment_id)) for no, each in entries.items()]
-        )
+        document([entry_document(no, each, known.get(each.assignment_id)) for no, each in entries.items()])
     elif entries:
-        typer.echo(render.log_table(entries, known, desk.zone))
+        typer.echo(log_table(entries, known, desk.zone))
     else:
         typer.echo("Nothing is logged yet: gradent log ASSIGNMENT 1h30m")
 
@@ -282,3 +236,80 @@ def _show_log(desk: "Desk", *, as_json: bool) -> None:
 def _by_id(desk: "Desk") -> "dict[str, Assignment]":
     """Every assignment, also those of sources that are not configured any more."""
     return {each.id: each for each in desk.store.assignments()}
+
+
+# ── how it is shown ──
+
+
+def entry_document(number: int, entry: "LogEntry", assignment: "Assignment | None") -> dict[str, Any]:
+    """An entry of the log as `--json` gives it; `title` is null when its assignment is not known any more."""
+    return {
+        "number": number,
+        "assignment_id": entry.assignment_id,
+        "title": assignment.title if assignment else None,
+        "minutes": entry.minutes,
+        "worked_at": utc(entry.worked_at),
+        "logged_at": utc(entry.logged_at),
+        "note": entry.note,
+    }
+
+
+def log_table(entries: "Mapping[int, LogEntry]", assignments: "Mapping[str, Assignment]", zone: tzinfo) -> str:
+    """The log, one line for each entry."""
+    from gradent_cli.agents.study import words
+
+    rows = [
+        [
+            str(number),
+            local(entry.worked_at, zone),
+            words.length(entry.minutes) if entry.minutes else "none",
+            ": ".join(filter(None, (_known_name(entry.assignment_id, assignments), entry.note))),
+        ]
+        for number, entry in entries.items()
+    ]
+    return table(rows, ["NO", "UNTIL", "WORKED", "ASSIGNMENT"])
+
+
+def _known_name(id: str, assignments: "Mapping[str, Assignment]") -> str:
+    return _name(assignments[id]) if id in assignments else id
+
+
+_LABELS = {"due_at": "due", "effort_hours": "effort"}
+
+
+def edits_document(id: str, edits: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the student and the source say of an assignment as `--json` gives it."""
+
+    def said(fields: Mapping[str, Any]) -> dict[str, Any]:
+        due = fields.get("due_at")
+        return {**fields, "due_at": utc(datetime.fromisoformat(due))} if due else dict(fields)
+
+    return {"assignment_id": id, "edits": said(edits), "source": said(given)}
+
+
+def edits_table(edits: Mapping[str, Any], given: Mapping[str, Any], zone: tzinfo) -> str:
+    """What the student says of an assignment beside what its source says; what the student says counts."""
+    from gradent_cli.agents.study.overlay import FIELDS
+
+    rows = [
+        [
+            _LABELS.get(field, field),
+            _said(field, edits[field], zone) if field in edits else "",
+            _said(field, given.get(field), zone),
+        ]
+        for field in FIELDS
+        if field in edits or given.get(field) is not None
+    ]
+    return table(rows, ["", "YOU SAY", "ITS SOURCE SAYS"])
+
+
+def _said(field: str, value: Any, zone: tzinfo) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if field == "due_at":
+        return local(datetime.fromisoformat(value), zone) if value else "no due date"
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return one_line(value, 60)
+    return f"{value:g}{ {'effort_hours': 'h', 'weight': '%'}.get(field, '') }"

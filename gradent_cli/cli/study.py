@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gradent_cli.cli import terminal
 from gradent_cli.errors import UsageError
 from gradent_cli.text import count
 
@@ -29,7 +30,7 @@ def plan(
     ] = None,
 ) -> None:
     """Show the study plan that the last run made."""
-    from gradent_cli.cli import agenda, render
+    from gradent_cli.cli import agenda
     from gradent_cli.cli.desk import open_desk
     from gradent_cli.frequency import local_zone
 
@@ -58,7 +59,7 @@ def plan(
     )
     nothing = agenda.nothing(desk.known, found, planning=study.auto_schedule)
     if as_json:
-        render.document(agenda.document(found))
+        terminal.document(agenda.document(found))
     elif html is not None:
         _write_page(html, found, desk.store, nothing)
     else:
@@ -92,7 +93,12 @@ def assignments(
 ) -> None:
     """Show the assignments that the study agent knows, or one of them in full."""
     from gradent_cli.agents.study.schedule import remaining_hours
-    from gradent_cli.cli import render
+    from gradent_cli.cli.assignments import (
+        assignment_document,
+        assignment_in_full,
+        assignment_page,
+        assignments_table,
+    )
     from gradent_cli.cli.desk import open_desk
 
     desk = open_desk(context)
@@ -103,12 +109,12 @@ def assignments(
         known, hours = next(row for row in rows if row[0].assignment.id == wanted.id)
         assessments = desk.store.assessments(wanted.id)
         if as_json:
-            render.document(render.assignment_in_full(known, assessments, remaining_hours=hours, now=now))
+            terminal.document(assignment_in_full(known, assessments, remaining_hours=hours, now=now))
         else:
-            typer.echo(render.assignment_page(known, assessments, remaining_hours=hours, zone=zone, now=now))
+            typer.echo(assignment_page(known, assessments, remaining_hours=hours, zone=zone, now=now))
     elif as_json:
-        render.document([render.assignment_document(known, remaining_hours=hours, now=now) for known, hours in rows])
+        terminal.document([assignment_document(known, remaining_hours=hours, now=now) for known, hours in rows])
     elif rows:
-        typer.echo(render.assignments_table(rows, zone, now))
+        typer.echo(assignments_table(rows, zone, now))
     else:
         typer.echo("No assignment is known yet. `gradent run` reads your sources.")
