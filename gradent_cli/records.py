@@ -270,6 +270,11 @@ class Session:
     def duration(self) -> timedelta:
         return self.ends_at - self.starts_at
 
+    @property
+    def minutes(self) -> int:
+        """How long it is in whole minutes."""
+        return round(self.duration.total_seconds()) // 60
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:

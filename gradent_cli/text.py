@@ -100,7 +100,8 @@ def _clusters(text: str) -> Iterator[tuple[str, int]]:
     """Characters with all that joins them, and their columns.
 
     https://www.unicode.org/reports/tr11/ and /tr51/: wide and full-width characters take two; an emoji with its skin
-    tone, a row joined by U+200D and a symbol that U+FE0F makes an emoji are one picture of two.
+    tone, a row joined by U+200D and a symbol that U+FE0F makes an emoji are one picture of two. Rich counts the same,
+    but would be imported by every run that prints its ticks and crosses.
     """
     import unicodedata
 

@@ -46,6 +46,14 @@ def told(*sessions, machine=None, **more):
     return agenda.text(found, machine=machine or found.zone)
 
 
+def test_a_session_is_so_many_whole_minutes_long():
+    """A calendar program may leave seconds in it; days and the whole plan add up what is shown."""
+    sessions = [session(ESSAY, 1, length=1.9 / 60), session(ESSAY, 4, length=1.5)]
+    assert [each.minutes for each in sessions] == [1, 90]
+    found = collected(*sessions)
+    assert ([day.minutes for day in found.days if day.sessions], found.minutes) == ([91], 91)
+
+
 def test_the_agenda_shows_days_sessions_dues_and_what_does_not_fit():
     """In the student's own zone: overdue first, then day by day, then what is short, then what it comes to."""
     text = told(session(ESSAY, 1), session(ESSAY, 26, 1.5, pinned=True), short=(SHORT,), zone=AMSTERDAM, machine=UTC)

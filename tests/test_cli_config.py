@@ -220,6 +220,16 @@ def test_a_canvas_and_its_next_token(gradent: Gradent, path: Path):
     assert not [output for output in said if SECRET in output.out + output.err]
 
 
+def test_the_address_of_a_canvas_is_read_from_standard_input(gradent: Gradent, path: Path):
+    """As that of every source is; the token then stands on the command line."""
+    arguments = ("config", "set", "--source", "-", "--source-token", "7~x")
+    result = gradent(*arguments, input="https://school.instructure.com/\n")
+    assert (result.code, result.out) == (0, f"study.sources: [] -> school.instructure.com in {path}\n")
+    assert tomllib.loads(path.read_text())["study"]["sources"] == [
+        {"kind": "canvas", "url": "https://school.instructure.com", "token": "7~x"}
+    ]
+
+
 COMMENTED = """# mine
 # the feed
 [[study.sources]]

@@ -128,6 +128,8 @@ REFUSED = (
     (("edit", "thesis", "--points", "1"), "there is no assignment 'thesis'"),
     (("edit", "essay", "--due", "soon"), "'soon' is not a date"),
     (("edit", "essay", "--due", "2026-02-30"), "'2026-02-30' is not a date"),
+    (("edit", "essay", "--due", "2099-W49"), "'2099-W49' is not a date"),
+    (("log", "essay", "1h", "--on", "2020-W49"), "'2020-W49' is not a date"),
     (("edit", "essay", "--effort", "5"), "'5' is not a duration"),
     (("edit", "essay", "--effort", "60d"), "'60d' is no effort"),
     (("edit", "essay", "--title", " \n"), "the title has to have letters in it"),

@@ -89,14 +89,30 @@ def test_one_assignment_in_full(gradent, config, home):
     assert all(len(line) <= 80 for line in page.splitlines())
 
 
-@pytest.mark.parametrize("wanted", ["", "zz", "Quiz"])
-def test_an_assignment_that_nobody_knows(gradent, config, wanted):
-    """One sentence and where to look; the same for a beginning that fits several."""
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ("", "no assignment is named"),
+        ("zz", "there is no assignment 'zz'"),
+        ("essay", "'essay' could be Essay 2 = "),
+    ],
+)
+def test_an_assignment_that_is_not_shown(gradent, config, home, wanted, why):
+    """Nobody knows it, or it could be several: one sentence, as for every command that takes one."""
     config("list", "more")
+    (home / "more.toml").write_text(ESSAY.replace("Essay 1", "Essay 2"))
     gradent("run")
     said = gradent("assignments", wanted)
     assert (said.code, said.out) == (2, "")
-    assert said.err == f"gradent: there is no single assignment '{wanted}'\n  hint: gradent assignments\n"
+    assert said.err.startswith(f"gradent: {why}")
+    assert "\n  hint: " in said.err
+
+
+def test_an_assignment_is_shown_by_its_title(gradent, config):
+    """A part of it is enough, as everywhere."""
+    config("list", "more")
+    gradent("run")
+    assert json.loads(gradent("assignments", "quiz", "--json").out)["title"] == "Quiz 3"
 
 
 def test_milestones_of_one_assignment(gradent, config, home):

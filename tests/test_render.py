@@ -6,6 +6,7 @@ import pytest
 
 from gradent_cli.agents.study.store import Known
 from gradent_cli.cli import render
+from gradent_cli.cli.assignments import assignments_table
 from gradent_cli.outbox import Backlog
 from gradent_cli.records import Assignment, Delivery, Run, ToolCall
 from gradent_cli.text import columns
@@ -51,19 +52,9 @@ def test_no_line_is_wider_than_the_terminal():
         render.tool_line(CALL),
         render.run_page(RUN, UTC),
         render.history_table([RUN, replace(RUN, summary="word " * 50)], UTC),
-        render.assignments_table([(known, 2.5) for known in KNOWN], UTC, NOW),
+        assignments_table([(known, 2.5) for known in KNOWN], UTC, NOW),
     ]
     assert max(len(line) for page in pages for line in page.splitlines()) <= 80
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.04, "0.0s"), (1.25, "1.2s"), (12, "12s"), (180, "3min"), (7500, "2h 5min"), (7200, "2h"),
-     (259200, "3 days")],
-)  # fmt: skip
-def test_spans_are_as_long_as_they_need_to_be(seconds, words):
-    """Tenths for what is quick, days for what is slow."""
-    assert render.span(timedelta(seconds=seconds)) == words
 
 
 def test_the_page_of_a_run_hides_nothing_and_harms_nobody():
@@ -98,16 +89,8 @@ def test_what_becomes_of_messages_is_said_in_eighty_columns():
 def test_wide_titles_keep_their_table_in_shape():
     """Columns are counted as a terminal shows them: two for each of these."""
     wide = [replace(KNOWN[0], assignment=replace(ESSAY, title=title)) for title in ("線形代数の課題" * 9, "Essay")]
-    page = render.assignments_table([(known, 2.5) for known in wide], UTC, NOW)
+    page = assignments_table([(known, 2.5) for known in wide], UTC, NOW)
     assert max(map(columns, page.splitlines())) <= 80
-    rows = render.table([["線形", "1"], ["Essay", "2"]], ["WHAT", "N"]).splitlines()
-    assert [columns(row[: row.index(end)]) for row, end in zip(rows[1:], "12", strict=True)] == [7, 7]
-
-
-def test_a_command_is_not_broken_at_its_hyphens():
-    """It can be copied as it stands, whatever the width."""
-    for blanks in range(60, 80):
-        assert "--ntfy-token" in render.hanging("", "x" * blanks + " gradent config set --ntfy-token -", indent=2)
 
 
 def test_a_folded_delivery_is_explained():

@@ -1,7 +1,8 @@
 """The front door: the Typer app, the global options, and the one place where errors become sentences and exit codes.
 
-A command is a doorway: it reads its flags, calls one room and hands the answer to `render`. Rooms are imported inside
-the commands, so that `--help` and `--version` stay light.
+A command is a doorway: it reads its flags, calls one room and has the answer formatted: by `render`, by the
+room of its subject (`agenda`, `assignments`, `page`) or below itself, always with what `terminal` has. Rooms are
+imported inside the commands, so that `--help` and `--version` stay light.
 """
 
 import io
@@ -23,7 +24,8 @@ from gradent_cli.cli import progress as progress_commands
 from gradent_cli.cli import run as run_commands
 from gradent_cli.cli import schedule as schedule_commands
 from gradent_cli.cli import study as study_commands
-from gradent_cli.cli.render import drop_output
+from gradent_cli.cli import suggestions as suggestions_commands
+from gradent_cli.cli.terminal import drop_output
 from gradent_cli.errors import GradentError
 
 app = typer.Typer(
@@ -81,7 +83,7 @@ app.command("assignments")(study_commands.assignments)
 app.command("log")(progress_commands.log)
 app.command("done")(progress_commands.done)
 app.command("edit")(progress_commands.edit)
-app.command("suggestions")(progress_commands.suggestions)
+app.command("suggestions")(suggestions_commands.suggestions)
 app.add_typer(notify_commands.app, name="notify")
 
 

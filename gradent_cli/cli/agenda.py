@@ -2,13 +2,13 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradent_cli.agents.study import words
-from gradent_cli.cli.render import hanging, paint, utc, width
+from gradent_cli.cli.terminal import hanging, paint, utc, width
 from gradent_cli.records import Assignment, Plan, Session, Shortfall
 from gradent_cli.text import count, one_line
 
@@ -29,7 +29,7 @@ class Day:
     @property
     def minutes(self) -> int:
         """How much is planned."""
-        return minutes(self.sessions)
+        return sum(session.minutes for session in self.sessions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,11 @@ class Agenda:
     @property
     def sessions(self) -> tuple[Session, ...]:
         return tuple(session for day in self.days for session in day.sessions)
+
+    @property
+    def minutes(self) -> int:
+        """How much is planned on all its days."""
+        return sum(day.minutes for day in self.days)
 
     @property
     def this_week(self) -> tuple[Session, ...]:
@@ -113,11 +118,6 @@ def monday(day: date) -> date:
     return day - day.weekday() * ONE_DAY
 
 
-def minutes(sessions: Iterable[Session]) -> int:
-    """How long sessions are together."""
-    return round(sum((session.duration for session in sessions), timedelta()) / timedelta(minutes=1))
-
-
 # ── JSON ──
 
 
@@ -152,7 +152,7 @@ def document(agenda: Agenda) -> dict[str, Any]:
             {"assignment_id": each.assignment.id, "title": each.assignment.title, "due_at": utc(each.assignment.due_at)}
             for each in agenda.overdue
         ],
-        "total_minutes": minutes(agenda.sessions),
+        "total_minutes": agenda.minutes,
         "timezone": zone_name(agenda.zone),
     }
 
@@ -179,7 +179,7 @@ def total(agenda: Agenda) -> str:
     """How much is planned, this week and in all."""
     if not agenda.sessions:
         return ""
-    week, whole = minutes(agenda.this_week), minutes(agenda.sessions)
+    week, whole = sum(session.minutes for session in agenda.this_week), agenda.minutes
     sessions = count(len(agenda.sessions), "session")
     if week == whole:
         return f"{words.length(whole)} in {sessions} this week."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gradent_cli.cli import terminal
 from gradent_cli.errors import ConfigError, GradentError, StateError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -109,11 +110,12 @@ def set_(
         typed = parse_value(name, _typed(name, raw))
         steps.append((name, partial(set_value, key=name, value=typed)))
     for name, raw in sources:
+        said = _typed(name, raw)
         if canvas:
             token = _typed("study.sources.token", canvas["token"])
-            table = {"kind": "canvas", "url": raw.rstrip("/")} | canvas | {"token": token}
+            table = {"kind": "canvas", "url": said.rstrip("/")} | canvas | {"token": token}
         else:
-            table = _source(_typed(name, raw))
+            table = _source(said)
         same = ("kind", "url") if table["kind"] == "canvas" else ()
         steps.append((name, partial(add_table, key=name, table=table, same=same)))
     _apply(context.obj, steps)
@@ -291,12 +293,11 @@ def get(
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Print the value that counts for a key."""
-    from gradent_cli.cli import render
     from gradent_cli.config import load, value_of
 
     value = value_of(load(context.obj, os.environ), key, reveal=reveal)
     if as_json:
-        render.document(value)
+        terminal.document(value)
     elif value is None:
         typer.echo(f"{key} is not set", err=True)
     else:
@@ -328,23 +329,22 @@ def show(
     context: typer.Context, reveal: Annotated[bool, _REVEAL] = False, as_json: Annotated[bool, _JSON] = False
 ) -> None:
     """Show every key with the value that counts and where it comes from."""
-    from gradent_cli.cli import render
     from gradent_cli.config import flat, load, values
 
     config = load(context.obj, os.environ)
     known = flat(values(config, reveal=reveal))
     if as_json:
         keys = {key: {"value": value, "origin": config.origins[key]} for key, value in known.items()}
-        render.document({"path": str(config.path), "keys": keys})
+        terminal.document({"path": str(config.path), "keys": keys})
         return
     rows = [
         [key, config.origins[key].partition(" ")[0], cell] for key, value in known.items() for cell in _cells(value)
     ]
     typer.echo(f"{config.path}\n")
-    typer.echo(render.table(rows, ["KEY", "FROM", "VALUE"]))
+    typer.echo(terminal.table(rows, ["KEY", "FROM", "VALUE"]))
     variables = [origin.partition(" ")[2] for origin in config.origins.values() if origin.startswith("environment ")]
     if variables:
-        typer.echo("\n" + render.hanging("From the environment: ", ", ".join(sorted(set(variables))), indent=2))
+        typer.echo("\n" + terminal.hanging("From the environment: ", ", ".join(sorted(set(variables))), indent=2))
     for warning in config.warnings:
         _warn(warning)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradent_cli.cli import schedulers as others
+from gradent_cli.cli import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -197,7 +198,7 @@ def _verify(config: "Config", crontab: "Crontab", interpreter: Path) -> None:
     from gradent_cli.interrupts import Interrupted, Interrupts
     from gradent_cli.schedulers import canary, cron
 
-    watch, stop = render.waiting("Waiting for cron to fire a canary", canary.SECONDS)
+    watch, stop = terminal.waiting("Waiting for cron to fire a canary", canary.SECONDS)
     try:
         with Interrupts() as interrupts:
             answer = canary.fire(

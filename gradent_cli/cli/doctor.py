@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from gradent_cli.cli import terminal
+
 
 def doctor(
     context: typer.Context,
@@ -19,7 +21,7 @@ def doctor(
 
     checks = examine(context.obj, os.environ, datetime.now(UTC))
     if as_json:
-        render.document([asdict(check) for check in checks])
+        terminal.document([asdict(check) for check in checks])
     else:
         typer.echo(render.checks_page(checks))
     if any(check.status == "failed" for check in checks):

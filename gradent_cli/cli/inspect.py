@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gradent_cli.cli import terminal
 from gradent_cli.errors import GradentError, UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def status(
     config = load(context.obj, os.environ)
     found = _look(config, _database(config))
     if as_json:
-        render.document(found)
+        terminal.document(found)
     else:
         typer.echo(render.status_page(found, config.path, local_zone(os.environ), datetime.now(UTC)))
 
@@ -67,13 +68,13 @@ def history(
         if run is None:
             raise UsageError(f"there is no single run '{run_id}'", hint="gradent history")
         if as_json:
-            render.document(render.run_document(run))
+            terminal.document(render.run_document(run))
         else:
             typer.echo(render.run_page(run, zone))
         return
     runs = past.recent(limit, status=only)
     if as_json:
-        render.document([render.run_document(run) for run in runs])
+        terminal.document([render.run_document(run) for run in runs])
     elif runs:
         typer.echo(render.history_table(runs, zone))
     else:
@@ -107,18 +108,18 @@ def _look(config: "Config", connection: "sqlite3.Connection") -> dict[str, Any]:
     return {
         "enabled": settings.enabled,
         "paused": pause is not None,
-        "paused_until": render.utc(pause.until) if pause else None,
+        "paused_until": terminal.utc(pause.until) if pause else None,
         "pause_reason": pause.reason if pause else "",
         "frequency": settings.frequency,
         "cron_expression": expression,
         "installed": line is not None,
         "installed_line": line,
         "drift": drift,
-        "last_execution": render.utc(last.started_at) if last else None,
+        "last_execution": terminal.utc(last.started_at) if last else None,
         "last_status": last.status if last else None,
         "last_run": last.id if last else None,
         "last_error": last.error if last else None,
-        "next_execution": render.utc(slots.next_wanted(now)) if line and settings.enabled else None,
+        "next_execution": terminal.utc(slots.next_wanted(now)) if line and settings.enabled else None,
         "missed_runs": len(slots.overdue(now)) if expected else 0,
         "pending_deliveries": outbox.pending(),
         "undelivered": [render.backlog_document(backlog) for backlog in outbox.backlogs()],

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gradent_cli.cli import terminal
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -33,7 +35,6 @@ def try_out(
 ) -> None:
     """Send a test message to every configured channel and show each one's real answer."""
     from gradent_cli import config
-    from gradent_cli.cli import render
     from gradent_cli.errors import ConfigError, NotifyError, UnavailableError
     from gradent_cli.notify import SECONDS_PER_MESSAGE, Dispatch, open_channels, policy
     from gradent_cli.text import Redactor
@@ -61,7 +62,7 @@ def try_out(
     ]
     _reopen(loaded, [str(answer["channel"]) for answer in answers if answer["status"] == "sent"])
     if as_json:
-        render.document(answers)
+        terminal.document(answers)
     else:
         width = max(8, *(len(channel.name) for channel in channels))
         for answer in answers:
@@ -113,7 +114,7 @@ def flush(
     typer.echo(f"Sent {count(sent, 'message')}." if sent else nothing)
     for backlog in backlogs:
         text = render.backlog_text(render.backlog_document(backlog), local_zone(os.environ))
-        typer.echo(render.hanging("", text, indent=2))
+        typer.echo(terminal.hanging("", text, indent=2))
 
 
 def open_messenger(

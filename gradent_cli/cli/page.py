@@ -13,7 +13,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from gradent_cli.agents.study import words
-from gradent_cli.cli.agenda import ONE_DAY, Agenda, Day, minutes, monday, near, said_date, total, zone_name
+from gradent_cli.cli.agenda import ONE_DAY, Agenda, Day, monday, near, said_date, total, zone_name
 from gradent_cli.records import Assignment, Session
 from gradent_cli.text import clean, count, one_line
 
@@ -132,9 +132,10 @@ def _facts(agenda: Agenda) -> str:
         facts.append(("Next due", _when(due.due_at, agenda), _said(words.session_title(due))))
     if agenda.sessions:
         week = agenda.this_week
-        facts.append(("This week", words.length(minutes(week)), f"in {count(len(week), 'session')}"))
+        length = words.length(sum(session.minutes for session in week))
+        facts.append(("This week", length, f"in {count(len(week), 'session')}"))
         whole = count(len(agenda.sessions), "session")
-        facts.append(("In all", words.length(minutes(agenda.sessions)), f"in {whole}"))
+        facts.append(("In all", words.length(agenda.minutes), f"in {whole}"))
     items = (f"<div><dt>{name}</dt><dd>{value} <span>{more}</span></dd></div>" for name, value, more in facts)
     return f'<dl class="facts">{"".join(items)}</dl>' if facts else ""
 
@@ -183,7 +184,8 @@ def _week(picture: _Picture, start: date, days: Mapping[date, Day]) -> str:
     planned = [session for day in here for session in day.sessions]
     span = f"{start.day} {start:%b} – {dates[-1].day} {dates[-1]:%b}"
     name = {0: "This week", 1: "Next week"}.get(weeks, f"Week {start.isocalendar().week}")
-    load = f"{words.length(minutes(planned))} in {count(len(planned), 'session')}" if planned else "nothing planned"
+    length = words.length(sum(day.minutes for day in here))
+    load = f"{length} in {count(len(planned), 'session')}" if planned else "nothing planned"
     first, hours = _axis([*planned, *(session for day in dates for session in picture.over.get(day, ()))], agenda)
     axis = "".join(f'<span style="--at:{number}">{(first + number) % 24:02}:00</span>' for number in range(hours))
     return "\n".join(

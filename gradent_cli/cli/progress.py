@@ -1,24 +1,21 @@
-"""`log`, `done`, `edit` and `suggestions`: what the student says to the agent.
+"""`log`, `done` and `edit`: what the student says to the agent, and how it is shown.
 
 A run may be going on meanwhile: each of them is one short transaction, and the next run plans with it.
 """
 
-import os
 import sqlite3
-from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gradent_cli.cli.terminal import document, local, table, utc
 from gradent_cli.errors import UsageError
+from gradent_cli.text import one_line
 
 if TYPE_CHECKING:
-    from gradent_cli.agents.study.progress import Progress
-    from gradent_cli.agents.study.store import Known, Store
-    from gradent_cli.config import Config
+    from gradent_cli.cli.desk import Desk
     from gradent_cli.records import Assignment, LogEntry
 
 _SHOWN = 20
@@ -42,12 +39,12 @@ def log(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Say how long you worked on an assignment, or show what you said."""
-    from gradent_cli.agents.study import progress
-    from gradent_cli.cli import render
+    from gradent_cli.agents.study.progress import Progress
+    from gradent_cli.cli import said
+    from gradent_cli.cli.desk import open_desk
     from gradent_cli.records import LogEntry
-    from gradent_cli.text import one_line
 
-    desk = _look(context)
+    desk = open_desk(context)
     if undo:
         if duration is not None or on is not None or note:
             raise UsageError("--undo takes the number of an entry and nothing else", hint="gradent log")
@@ -60,21 +57,23 @@ def log(
         return
     found = desk.find(assignment)
     if duration is None:
-        raise UsageError(f"how long did you work on {_name(found)}?", hint=f"gradent log {desk.handle(found)} 1h30m")
+        raise UsageError(
+            f"how long did you work on {_name(found)}?", hint=f"gradent log {desk.names.handle(found)} 1h30m"
+        )
     entry = LogEntry(
         assignment_id=found.id,
-        minutes=progress.minutes_of(duration),
-        worked_at=desk.now if on is None else progress.worked_at(on, now=desk.now, zone=desk.zone),
+        minutes=said.minutes_of(duration),
+        worked_at=desk.now if on is None else said.worked_at(on, now=desk.now, zone=desk.zone),
         logged_at=desk.now,
         note=one_line(note),
     )
-    with _writing(desk.config) as connection:
-        number = progress.Progress(connection).log(entry)
+    with desk.writing() as connection:
+        number = Progress(connection).log(entry)
         left = _left(connection, desk, found.id)
     if as_json:
-        render.document(render.entry_document(number, entry, found) | {"remaining_hours": left})
+        document(entry_document(number, entry, found) | {"remaining_hours": left})
     else:
-        typer.echo(_logged(entry, found, left, desk.handle(found)))
+        typer.echo(_logged(entry, found, left, desk.names.handle(found)))
 
 
 def done(
@@ -85,29 +84,29 @@ def done(
     """Say that an assignment is done, whatever its source says."""
     from gradent_cli.agents.study.progress import Progress
     from gradent_cli.agents.study.store import Store
+    from gradent_cli.cli.desk import open_desk
     from gradent_cli.text import count
 
-    desk = _look(context)
-    edits = desk.said.edits()
-    over = {each.assignment.id for each in desk.known if _is_done(each, edits)}
+    desk = open_desk(context)
+    over = {each.assignment.id for each in desk.known if each.assignment.done}
     found = desk.find(assignment, rather=over if undo else desk.work - over)
     if (found.id in over) is not undo:
         typer.echo(f"{_name(found)} is {'not done' if undo else 'done already'}.")
         return
-    with _writing(desk.config) as connection:
-        said, store = Progress(connection), Store(connection)
+    with desk.writing() as connection:
+        progress, store = Progress(connection), Store(connection)
         with store.together():
             if undo:
-                by_source = said.given(found.id)["done"]
-                said.edit(found.id, {"done": False} if by_source else {}, unsay=["done"], now=desk.now)
+                by_source = progress.given(found.id)["done"]
+                progress.edit(found.id, {"done": False} if by_source else {}, unsay=["done"], now=desk.now)
             else:
-                said.edit(found.id, {"done": True}, now=desk.now)
+                progress.edit(found.id, {"done": True}, now=desk.now)
                 store.settle(found.id)
         planned = sum(each.assignment_id == found.id for each in store.plan(now=desk.now).sessions)
     if undo:
         typer.echo(f"{_name(found)} is not done; the next run plans what is left of it.")
         return
-    typer.echo(f"{_name(found)} is done. Take it back with: gradent done {desk.handle(found)} --undo")
+    typer.echo(f"{_name(found)} is done. Take it back with: gradent done {desk.names.handle(found)} --undo")
     if planned:
         typer.echo(f"The next run takes its {count(planned, 'session')} out of the plan.")
 
@@ -136,150 +135,45 @@ def edit(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Correct what a source says of an assignment; your word wins. Without options, show both."""
-    from gradent_cli.agents.study import progress
+    from gradent_cli.agents.study.progress import Progress
     from gradent_cli.agents.study.store import Store
-    from gradent_cli.cli import render
+    from gradent_cli.cli import said
+    from gradent_cli.cli.desk import open_desk
 
-    desk = _look(context)
+    desk = open_desk(context)
     found = desk.find(assignment)
     say: dict[str, Any] = {}
     if due is not None:
-        say["due_at"] = render.utc(progress.due_at(due, zone=desk.zone))
+        say["due_at"] = utc(said.due_at(due, zone=desk.zone))
     if effort is not None:
-        say["effort_hours"] = progress.hours_of(effort)
+        say["effort_hours"] = said.hours_of(effort)
     if title is not None:
-        say["title"] = progress.name_of(title, "the title")
+        say["title"] = said.name_of(title, "the title")
     if course is not None:
-        say["course"] = progress.name_of(course, "the course")
+        say["course"] = said.name_of(course, "the course")
     if points is not None:
-        say["points"] = progress.number_of(points, "points", 100_000)
+        say["points"] = said.number_of(points, "points", 100_000)
     if weight is not None:
-        say["weight"] = progress.number_of(weight, "the weight", 100)
+        say["weight"] = said.number_of(weight, "the weight", 100)
     if ignore:
         say["ignored"] = True
     unsay = ["ignored"] if ignore is False else []
     changed = bool(say or unsay or reset)
-    edits, given = desk.said.edits().get(found.id, {}), desk.said.given(found.id)
+    edits, given = desk.progress.edits().get(found.id, {}), desk.progress.given(found.id)
     if changed:
-        with _writing(desk.config) as connection:
+        with desk.writing() as connection:
             store = Store(connection)
             with store.together():
-                edits = progress.Progress(connection).edit(found.id, say, unsay=unsay, reset=reset, now=desk.now)
+                edits = Progress(connection).edit(found.id, say, unsay=unsay, reset=reset, now=desk.now)
                 if ignore:
                     store.settle(found.id)
     if as_json:
-        render.document(render.edits_document(found.id, edits, given))
+        document(edits_document(found.id, edits, given))
         return
     typer.echo(f"{_name(found)}, {found.id}")
-    typer.echo(render.edits_table(edits, given, desk.zone))
+    typer.echo(edits_table(edits, given, desk.zone))
     if changed:
         typer.echo("The next run plans with it.")
-
-
-def suggestions(
-    context: typer.Context,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also those that are done, dismissed or not true any more.")
-    ] = False,
-    dismiss: Annotated[
-        str | None, typer.Option("--dismiss", metavar="NUMBER", help="Never tell this one again: its number or key.")
-    ] = None,
-    done: Annotated[
-        str | None, typer.Option("--done", metavar="NUMBER", help="You did what this one says: its number or key.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
-    """Show what is suggested to you and still true, or answer it."""
-    from gradent_cli.agents.study.store import Store
-    from gradent_cli.cli import render
-
-    desk = _look(context)
-    if dismiss is not None and done is not None:
-        raise UsageError("--dismiss and --done contradict each other", hint="give one of them")
-    name = dismiss if dismiss is not None else done
-    if name is not None:
-        from gradent_cli.text import one_line
-
-        with _writing(desk.config) as connection:
-            answer = Store(connection).answer(
-                name.strip().removeprefix("#"), "done" if dismiss is None else "dismissed", now=desk.now
-            )
-        if answer is None:
-            raise UsageError(f"there is no suggestion '{one_line(name, 60)}'", hint="gradent suggestions --all")
-        if as_json:
-            render.document(render.suggestion_document(answer))
-        else:
-            typer.echo(f"{'Done' if dismiss is None else 'Dismissed'}: {one_line(answer.suggestion.title)}")
-        return
-    advice = desk.store.advice(everything=everything)
-    if as_json:
-        render.document([render.suggestion_document(each) for each in advice])
-    else:
-        typer.echo(render.suggestions_page(advice) if advice else "Nothing is suggested.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Desk:
-    """What the agent knows, read only, at one moment."""
-
-    config: "Config"
-    store: "Store"
-    said: "Progress"
-    known: "tuple[Known, ...]"
-    zone: tzinfo
-    now: datetime
-
-    @property
-    def work(self) -> set[str]:
-        """The ids of what is still to do."""
-        return {each.assignment.id for each in self.known if each.status(self.now) in ("open", "overdue")}
-
-    def find(self, text: str, *, rather: Collection[str] | None = None) -> "Assignment":
-        """The assignment that is meant; in doubt one that is still to do, or one of these."""
-        from gradent_cli.agents.study import progress
-
-        assignments = [each.assignment for each in self.known]
-        return progress.find(text, assignments, rather=self.work if rather is None else rather)
-
-    def handle(self, assignment: "Assignment") -> str:
-        """A short name by which `find` finds it."""
-        from gradent_cli.agents.study import progress
-
-        return progress.handle(assignment, [each.assignment for each in self.known])
-
-
-def _look(context: typer.Context) -> _Desk:
-    from gradent_cli.agents.study.progress import Progress
-    from gradent_cli.agents.study.store import Store
-    from gradent_cli.config import load, study_zone
-    from gradent_cli.database import open_database
-
-    config = load(context.obj, os.environ)
-    connection = open_database(config.state_dir / "gradent.db", read_only=True)
-    store = Store(connection)
-    return _Desk(
-        config=config,
-        store=store,
-        said=Progress(connection),
-        known=store.known({source.name for source in config.settings.study.sources}),
-        zone=study_zone(config, os.environ),
-        now=datetime.now(UTC),
-    )
-
-
-@contextmanager
-def _writing(config: "Config") -> Iterator[sqlite3.Connection]:
-    from gradent_cli.database import open_database
-    from gradent_cli.files import make_private_directory
-
-    make_private_directory(config.state_dir)
-    with closing(open_database(config.state_dir / "gradent.db")) as connection:
-        yield connection
-
-
-def _is_done(known: "Known", edits: dict[str, dict[str, Any]]) -> bool:
-    """Whether it counts as done: by the student's word, else by its source's."""
-    return bool(edits.get(known.assignment.id, {}).get("done", known.assignment.done))
 
 
 def _name(assignment: "Assignment") -> str:
@@ -288,7 +182,7 @@ def _name(assignment: "Assignment") -> str:
     return words.session_title(assignment)
 
 
-def _left(connection: sqlite3.Connection, desk: _Desk, id: str) -> float | None:
+def _left(connection: sqlite3.Connection, desk: "Desk", id: str) -> float | None:
     """Hours of work that remain of an assignment; None when it was never assessed."""
     from gradent_cli.agents.study.schedule import remaining_hours
     from gradent_cli.agents.study.store import Store
@@ -309,42 +203,113 @@ def _logged(entry: "LogEntry", assignment: "Assignment", left: float | None, sho
     return f"{what} {_name(assignment)}; nothing remains. If it is finished: gradent done {short}"
 
 
-def _take_back(desk: _Desk, number: str | None, *, as_json: bool) -> None:
+def _take_back(desk: "Desk", number: str | None, *, as_json: bool) -> None:
     from gradent_cli.agents.study import words
     from gradent_cli.agents.study.progress import Progress
-    from gradent_cli.cli import render
-    from gradent_cli.text import one_line
 
     if number is not None and not (number.isascii() and number.isdigit() and len(number) < 19):
         raise UsageError(f"'{one_line(number, 60)}' is not the number of an entry", hint="gradent log")
-    with _writing(desk.config) as connection:
+    with desk.writing() as connection:
         gone = Progress(connection).take_back(None if number is None else int(number))
     if gone is None:
         what = "nothing is logged" if number is None else f"there is no entry {number} in the log"
         raise UsageError(what, hint="gradent log")
     assignment = _by_id(desk).get(gone[1].assignment_id)
     if as_json:
-        render.document(render.entry_document(*gone, assignment))
+        document(entry_document(*gone, assignment))
         return
     name = _name(assignment) if assignment else gone[1].assignment_id
-    when = render.local(gone[1].worked_at, desk.zone)
+    when = local(gone[1].worked_at, desk.zone)
     typer.echo(f"Took back {words.length(gone[1].minutes)} on {name}, {when}")
 
 
-def _show_log(desk: _Desk, *, as_json: bool) -> None:
-    from gradent_cli.cli import render
-
-    entries, known = desk.said.entries(_SHOWN), _by_id(desk)
+def _show_log(desk: "Desk", *, as_json: bool) -> None:
+    entries, known = desk.progress.entries(_SHOWN), _by_id(desk)
     if as_json:
-        render.document(
-            [render.entry_document(no, each, known.get(each.assignment_id)) for no, each in entries.items()]
-        )
+        document([entry_document(no, each, known.get(each.assignment_id)) for no, each in entries.items()])
     elif entries:
-        typer.echo(render.log_table(entries, known, desk.zone))
+        typer.echo(log_table(entries, known, desk.zone))
     else:
         typer.echo("Nothing is logged yet: gradent log ASSIGNMENT 1h30m")
 
 
-def _by_id(desk: _Desk) -> "dict[str, Assignment]":
+def _by_id(desk: "Desk") -> "dict[str, Assignment]":
     """Every assignment, also those of sources that are not configured any more."""
     return {each.id: each for each in desk.store.assignments()}
+
+
+# ── how it is shown ──
+
+
+def entry_document(number: int, entry: "LogEntry", assignment: "Assignment | None") -> dict[str, Any]:
+    """An entry of the log as `--json` gives it; `title` is null when its assignment is not known any more."""
+    return {
+        "number": number,
+        "assignment_id": entry.assignment_id,
+        "title": assignment.title if assignment else None,
+        "minutes": entry.minutes,
+        "worked_at": utc(entry.worked_at),
+        "logged_at": utc(entry.logged_at),
+        "note": entry.note,
+    }
+
+
+def log_table(entries: "Mapping[int, LogEntry]", assignments: "Mapping[str, Assignment]", zone: tzinfo) -> str:
+    """The log, one line for each entry."""
+    from gradent_cli.agents.study import words
+
+    rows = [
+        [
+            str(number),
+            local(entry.worked_at, zone),
+            words.length(entry.minutes) if entry.minutes else "none",
+            ": ".join(filter(None, (_known_name(entry.assignment_id, assignments), entry.note))),
+        ]
+        for number, entry in entries.items()
+    ]
+    return table(rows, ["NO", "UNTIL", "WORKED", "ASSIGNMENT"])
+
+
+def _known_name(id: str, assignments: "Mapping[str, Assignment]") -> str:
+    return _name(assignments[id]) if id in assignments else id
+
+
+_LABELS = {"due_at": "due", "effort_hours": "effort"}
+
+
+def edits_document(id: str, edits: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the student and the source say of an assignment as `--json` gives it."""
+
+    def said(fields: Mapping[str, Any]) -> dict[str, Any]:
+        due = fields.get("due_at")
+        return {**fields, "due_at": utc(datetime.fromisoformat(due))} if due else dict(fields)
+
+    return {"assignment_id": id, "edits": said(edits), "source": said(given)}
+
+
+def edits_table(edits: Mapping[str, Any], given: Mapping[str, Any], zone: tzinfo) -> str:
+    """What the student says of an assignment beside what its source says; what the student says counts."""
+    from gradent_cli.agents.study.overlay import FIELDS
+
+    rows = [
+        [
+            _LABELS.get(field, field),
+            _said(field, edits[field], zone) if field in edits else "",
+            _said(field, given.get(field), zone),
+        ]
+        for field in FIELDS
+        if field in edits or given.get(field) is not None
+    ]
+    return table(rows, ["", "YOU SAY", "ITS SOURCE SAYS"])
+
+
+def _said(field: str, value: Any, zone: tzinfo) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if field == "due_at":
+        return local(datetime.fromisoformat(value), zone) if value else "no due date"
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return one_line(value, 60)
+    return f"{value:g}{ {'effort_hours': 'h', 'weight': '%'}.get(field, '') }"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gradent_cli.cli import terminal
 from gradent_cli.records import ToolCall
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def run(
         _show_nothing_due(config, quiet=quiet, as_json=as_json)
         return
     ended = outcome
-    render.try_to_show(lambda: _say(ended, config, dry_run=dry_run, quiet=quiet, as_json=as_json))
+    terminal.try_to_show(lambda: _say(ended, config, dry_run=dry_run, quiet=quiet, as_json=as_json))
     raise typer.Exit(outcome.exit_code)
 
 
@@ -74,7 +75,7 @@ def _say(outcome: "Outcome", config: "Config", *, dry_run: bool, quiet: bool, as
         document = render.run_document(outcome.run)
         if dry_run:
             document["messages"] = [render.message_document(message) for message in outcome.messages]
-        render.document(document)
+        terminal.document(document)
     elif not quiet:
         _show(outcome, config, dry_run=dry_run)
     elif outcome.run.status not in ("success", "skipped"):
@@ -334,15 +335,14 @@ def _secret(value: "SecretStr | None") -> str | None:
 
 
 def _show_nothing_due(config: "Config", *, quiet: bool, as_json: bool) -> None:
-    from gradent_cli.cli import render
     from gradent_cli.frequency import local_zone, next_times
 
     zone = local_zone(os.environ)
     slot = next(next_times(config.cron_expression, datetime.now(UTC), zone))
     if as_json:
-        render.document({"due": False, "next_execution": render.utc(slot)})
+        terminal.document({"due": False, "next_execution": terminal.utc(slot)})
     elif not quiet:
-        typer.echo(f"Nothing is due; the next slot is {render.local(slot, zone)}.")
+        typer.echo(f"Nothing is due; the next slot is {terminal.local(slot, zone)}.")
 
 
 def _show(outcome: "Outcome", config: "Config", *, dry_run: bool) -> None:

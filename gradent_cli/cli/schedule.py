@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gradent_cli.cli import terminal
+
 if TYPE_CHECKING:
     from gradent_cli.config import Config
     from gradent_cli.due import Pause, Slots
@@ -34,7 +36,7 @@ def explain(
     zone, now = local_zone(os.environ), datetime.now(UTC)
     runs = upcoming(config.cron_expression, now, zone, number)
     if as_json:
-        render.document([render.upcoming_document(run, zone) for run in runs])
+        terminal.document([render.upcoming_document(run, zone) for run in runs])
         return
     history = History(open_database(config.state_dir / "gradent.db", read_only=True))
     obstacle = _obstacle(config, pause_of(history), now, runs[-1].at, zone)

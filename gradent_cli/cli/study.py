@@ -1,19 +1,18 @@
 """`plan` and `assignments`: what the study agent knows and means to do."""
 
 import os
-from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gradent_cli.cli import terminal
 from gradent_cli.errors import UsageError
 from gradent_cli.text import count
 
 if TYPE_CHECKING:
     from gradent_cli.agents.study.store import Store
     from gradent_cli.cli.agenda import Agenda
-    from gradent_cli.config import Config
 
 
 def plan(
@@ -31,7 +30,8 @@ def plan(
     ] = None,
 ) -> None:
     """Show the study plan that the last run made."""
-    from gradent_cli.cli import agenda, render
+    from gradent_cli.cli import agenda
+    from gradent_cli.cli.desk import open_desk
     from gradent_cli.frequency import local_zone
 
     asked = {"--json": as_json, "--ics": ics is not None, "--html": html is not None}
@@ -40,26 +40,28 @@ def plan(
         raise UsageError(f"{' and '.join(forms)} are different answers", hint="ask for one at a time")
     if ics is not None and days is not None:
         raise UsageError("--ics always writes the whole plan", hint="leave out --days")
-    config, store, zone = _open(context)
+    desk = open_desk(context)
     if ics is not None:
         from gradent_cli.agents.study import plan_ics
         from gradent_cli.files import write_atomic
 
-        write_atomic(ics, plan_ics.render(store.sessions()))
-        typer.echo(f"Wrote {count(len(store.sessions()), 'session')} to {ics}")
+        write_atomic(ics, plan_ics.render(desk.store.sessions()))
+        typer.echo(f"Wrote {count(len(desk.store.sessions()), 'session')} to {ics}")
         return
-    now = datetime.now(UTC)
-    study = config.settings.study
-    names = _source_names(config)
-    known = store.known(names)
+    study = desk.config.settings.study
     found = agenda.collect(
-        store.plan(now=now, sources=names), known, zone=zone, now=now, per_day=study.max_per_day, days=days
+        desk.store.plan(now=desk.now, sources=desk.sources),
+        desk.known,
+        zone=desk.zone,
+        now=desk.now,
+        per_day=study.max_per_day,
+        days=days,
     )
-    nothing = agenda.nothing(known, found, planning=study.auto_schedule)
+    nothing = agenda.nothing(desk.known, found, planning=study.auto_schedule)
     if as_json:
-        render.document(agenda.document(found))
+        terminal.document(agenda.document(found))
     elif html is not None:
-        _write_page(html, found, store, nothing)
+        _write_page(html, found, desk.store, nothing)
     else:
         shown = agenda.text(found, machine=local_zone(os.environ))
         typer.echo("\n\n".join(filter(None, (shown, nothing))))
@@ -84,46 +86,35 @@ def _write_page(path: str, found: "Agenda", store: "Store", nothing: str) -> Non
 def assignments(
     context: typer.Context,
     assignment: Annotated[
-        str | None, typer.Argument(metavar="ASSIGNMENT", help="Show this one in full: its id, or the beginning of it.")
+        str | None,
+        typer.Argument(metavar="ASSIGNMENT", help="Show this one in full: its id, its title, or a part of either."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show the assignments that the study agent knows, or one of them in full."""
     from gradent_cli.agents.study.schedule import remaining_hours
-    from gradent_cli.cli import render
+    from gradent_cli.cli.assignments import (
+        assignment_document,
+        assignment_in_full,
+        assignment_page,
+        assignments_table,
+    )
+    from gradent_cli.cli.desk import open_desk
 
-    config, store, zone = _open(context)
-    now = datetime.now(UTC)
-    worked = store.worked()
-    rows = [(known, remaining_hours(known.assessment, worked)) for known in store.known(_source_names(config))]
+    desk = open_desk(context)
+    now, zone, worked = desk.now, desk.zone, desk.store.worked()
+    rows = [(known, remaining_hours(known.assessment, worked)) for known in desk.known]
     if assignment is not None:
-        found = [row for row in rows if row[0].assignment.id.startswith(assignment.lower())] if assignment else []
-        if len(found) != 1:
-            raise UsageError(f"there is no single assignment '{assignment}'", hint="gradent assignments")
-        ((known, hours),) = found
-        assessments = store.assessments(known.assignment.id)
+        wanted = desk.find(assignment)
+        known, hours = next(row for row in rows if row[0].assignment.id == wanted.id)
+        assessments = desk.store.assessments(wanted.id)
         if as_json:
-            render.document(render.assignment_in_full(known, assessments, remaining_hours=hours, now=now))
+            terminal.document(assignment_in_full(known, assessments, remaining_hours=hours, now=now))
         else:
-            typer.echo(render.assignment_page(known, assessments, remaining_hours=hours, zone=zone, now=now))
+            typer.echo(assignment_page(known, assessments, remaining_hours=hours, zone=zone, now=now))
     elif as_json:
-        render.document([render.assignment_document(known, remaining_hours=hours, now=now) for known, hours in rows])
+        terminal.document([assignment_document(known, remaining_hours=hours, now=now) for known, hours in rows])
     elif rows:
-        typer.echo(render.assignments_table(rows, zone, now))
+        typer.echo(assignments_table(rows, zone, now))
     else:
         typer.echo("No assignment is known yet. `gradent run` reads your sources.")
-
-
-def _source_names(config: "Config") -> set[str]:
-    """What a source gave that is no longer configured is no work any more."""
-    return {source.name for source in config.settings.study.sources}
-
-
-def _open(context: typer.Context) -> "tuple[Config, Store, tzinfo]":
-    from gradent_cli.agents.study.store import Store
-    from gradent_cli.config import load, study_zone
-    from gradent_cli.database import open_database
-
-    config = load(context.obj, os.environ)
-    connection = open_database(config.state_dir / "gradent.db", read_only=True)
-    return config, Store(connection), study_zone(config, os.environ)

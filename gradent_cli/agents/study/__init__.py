@@ -17,7 +17,7 @@ from gradent_cli.agents import RunContext
 from gradent_cli.agents.study import plan_ics, words
 from gradent_cli.agents.study.assess import History, assess, outdated, with_risks
 from gradent_cli.agents.study.free import Budget, Day, days, quarter_down
-from gradent_cli.agents.study.progress import handle
+from gradent_cli.agents.study.naming import Names
 from gradent_cli.agents.study.schedule import Rules, planned_minutes, schedule
 from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes, PlanChanges, Store
 from gradent_cli.agents.study.suggest import suggest
@@ -294,20 +294,20 @@ class StudyAgent:
             new = self._store.tell(advice, now=now, complete=plan is not None)
             questions = self._store.ask({assignment.id for assignment, _ in work}, now=now)
             asked = sum(map(len, questions))
-            everything = self._store.assignments() if questions else ()
+            names = Names(self._store.assignments() if questions else ())
             call.done(
                 _in_a_row([*_suggested(new), *_asked(asked)]) or "No new suggestions",
                 details=(
                     *(f"{each.title}. {each.text}" for each in new),
-                    *(self._question(sessions, everything) for sessions in questions),
+                    *(self._question(sessions, names) for sessions in questions),
                 ),
                 changed=bool(new or questions),
             )
         return new, asked
 
-    def _question(self, sessions: Sequence[Session], everything: Sequence[Assignment]) -> str:
+    def _question(self, sessions: Sequence[Session], names: Names) -> str:
         """`Did you hold Tue 24 Nov 09:00-11:00 for Essay 1? If so: gradent log 3fa2 2h.`, and what is so until then."""
-        assignment = next(each for each in everything if each.id == sessions[0].assignment_id)
+        assignment = names.by_id[sessions[0].assignment_id]
         times = [self._times(each) for each in sessions[:_TIMES]]
         more = len(sessions) - len(times)
         times += [f"{more} more"] if more else []
@@ -315,7 +315,7 @@ class StudyAgent:
         spent = spell(timedelta(minutes=planned_minutes(sessions)))
         return (
             f"Did you hold {said} for {words.name(assignment)}? If {'so' if len(sessions) == 1 else 'all of it'}: "
-            f"gradent log {handle(assignment, everything)} {spent}. Until then the work is planned again."
+            f"gradent log {names.handle(assignment)} {spent}. Until then the work is planned again."
         )
 
     def _schedule(self, context: RunContext, work: Work, plan: Plan | None) -> PlanChanges:

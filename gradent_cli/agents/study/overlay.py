@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from gradent_cli.database import to_text
 from gradent_cli.records import Assignment
 
 
@@ -24,6 +25,11 @@ class Overlay:
     def over(self, assignment: Assignment) -> Assignment:
         """The assignment as the student wants it."""
         return replace(assignment, **self.fields) if self.fields else assignment
+
+    def document(self) -> dict[str, Any]:
+        """The edit as the table has it, by the names of FIELDS: moments are ISO 8601 in UTC, or null for none."""
+        said = {name: to_text(value) if isinstance(value, datetime) else value for name, value in self.fields.items()}
+        return said | ({"ignored": True} if self.ignored else {})
 
     @property
     def names(self) -> frozenset[str]:
@@ -98,3 +104,6 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "weight": _number,
     "done": _yes_or_no,
 }
+
+FIELDS = (*_FIELDS, "ignored")
+"""The names of what an edit can say; all but the last are columns of the source's own word, too."""
