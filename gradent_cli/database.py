@@ -1,8 +1,8 @@
 """The one SQLite file in the state directory: how it is opened, and its schema.
 
 Which room owns which table: `history` has runs, tool_calls and deliveries; `agents.study.store` has sources,
-assignments, warnings, assessments, suggestions, sessions and shortfalls; `agents.study.progress` has edits and
-work_log; `agents.study.publish` has published; `facts` is a small key-value table for what
+assignments, aliases, warnings and assessments; beside it `sessions` has sessions and shortfalls, `suggestions`
+suggestions, `progress` edits and work_log, `publish` published; `facts` is a small key-value table for what
 was seen last.
 
 The journal stays SQLite's default (a rollback file): home directories of students are often on a network file

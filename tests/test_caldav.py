@@ -146,7 +146,7 @@ class Desk:
 
     @property
     def sessions(self) -> tuple[Session, ...]:
-        return self.store.sessions()
+        return self.store.sessions.all()
 
     def on_server(self) -> dict[str, tuple[datetime, datetime]]:
         """The times of every event in the calendar, read by another library."""
@@ -388,7 +388,7 @@ def test_moved_to_the_past(desk):
     _, name = first_of(desk)
     desk.account.edit(name, DTSTART="DTSTART:20261122T080000Z", DTEND="DTEND:20261122T100000Z")
     desk.run(LATER)
-    assert desk.store.worked() == {}
+    assert desk.store.progress.logged() == {}
     assert sum((each.duration for each in desk.sessions), timedelta()) == timedelta(hours=8)
     assert "Did you hold Sun 22 Nov" in desk.calls["suggest"].details[-1]
     assert desk.in_step()
@@ -402,7 +402,7 @@ def test_a_past_session_dragged_to_the_future(desk):
     desk.run(now)
     desk.account.edit(name, DTSTART="DTSTART:20261127T180000Z", DTEND="DTEND:20261127T200000Z")
     desk.run(now)
-    assert desk.store.worked() == {}
+    assert desk.store.progress.logged() == {}
     assert (by_id(desk, session.id).starts_at, by_id(desk, session.id).pinned) == (at(27, 18), True)
     assert desk.in_step()
 
@@ -449,7 +449,7 @@ def test_a_deleted_session_that_comes_back(desk):
     assert desk.account.ask("PUT", name, theirs.encode()).status == 201
     desk.run(LATER)
     back = by_id(desk, session.id)
-    assert (back.starts_at, back.pinned, desk.store.declined()) == (session.starts_at, True, ())
+    assert (back.starts_at, back.pinned, desk.store.sessions.declined()) == (session.starts_at, True, ())
     assert desk.calls["publish"].details[0].startswith("You moved: ")
     assert desk.in_step()
 
@@ -465,7 +465,7 @@ def test_a_cancelled_session_that_comes_back(desk):
     assert desk.account.ask("PUT", name, theirs.encode()).status == 204
     desk.run(LATER)
     assert by_id(desk, session.id).pinned
-    assert desk.store.declined() == ()
+    assert desk.store.sessions.declined() == ()
     assert desk.in_step()
 
 
@@ -477,7 +477,7 @@ def test_what_was_declined_is_not_done(desk):
         desk.account.delete(f"{session.id}.ics")
     desk.account.put("other.ics", ["BEGIN:VEVENT", "UID:mine", "DTSTART:20261126T080000Z", "END:VEVENT"])
     desk.run(LATER)
-    assert (desk.sessions, desk.store.worked()) == ((), {})
+    assert (desk.sessions, desk.store.progress.logged()) == ((), {})
     (known,) = desk.store.known()
     assert known.assessment == before.assessment  # its risk, too
     assert not any("is done" in each for each in desk.calls["suggest"].details)
@@ -671,7 +671,7 @@ def test_a_lost_delete_heals(desk):
     assert desk.run(LATER).error is not None
     desk.relay.tamper = as_it_is
     assert desk.run(LATER).error is None
-    assert desk.store.declined() == ()
+    assert desk.store.sessions.declined() == ()
     assert desk.account.names() == set()
 
 
@@ -841,7 +841,7 @@ def test_three_deleted_sessions_are_declined(desk):
         desk.account.delete(name)
     assert desk.run(LATER).error is None
     assert desk.sessions == ()
-    assert len(desk.store.declined()) == 3
+    assert len(desk.store.sessions.declined()) == 3
 
 
 def test_a_lost_database(desk, tmp_path):

@@ -324,7 +324,7 @@ def test_nothing_harmful_is_printed(gradent, known, state):
     """Whatever a database holds: no escape, no bidirectional control, and no line of its own."""
     connection = open_database(state / "gradent.db")
     connection.execute("UPDATE assignments SET title = ?, course = ?", (EVIL, EVIL))
-    evil = {each.suggestion.key: each.suggestion for each in Store(connection).advice()}
+    evil = {each.suggestion.key: each.suggestion for each in Store(connection).suggestions.all()}
     for key in evil:
         document = {"title": EVIL, "text": EVIL, "category": "other", "priority": "low"}
         connection.execute("UPDATE suggestions SET document = ?", (json.dumps(document | {"key": key}),))

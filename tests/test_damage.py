@@ -417,5 +417,5 @@ def test_what_the_student_said_outlives_the_assignment(path):
     assert store.known() == ()
     store.sync({"canvas": [essay]}, now=NOW)
     (known,) = store.known()
-    assert (known.assignment.title, store.worked()) == ("Mine", {essay.id: 90})
+    assert (known.assignment.title, store.progress.logged()) == ("Mine", {essay.id: 90})
     connection.close()

@@ -10,7 +10,8 @@ import pytest
 
 from gradent_cli import database
 from gradent_cli.agents.study.progress import Progress
-from gradent_cli.agents.study.store import BELIEVED_AFTER, FORGET_AFTER, Changes, Store
+from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes, Store
+from gradent_cli.agents.study.suggestions import FORGET_AFTER
 from gradent_cli.database import open_database, to_text
 from gradent_cli.errors import StateError
 from gradent_cli.records import Assessment, Assignment, LogEntry, Milestone, Plan, Session, Shortfall, Suggestion
@@ -46,7 +47,7 @@ def test_assignments_come_back_as_they_were(store):
     store.sync({"canvas": [ESSAY, QUIZ], "list": [undated]}, now=NOW)
     assert store.assignments() == (QUIZ, ESSAY, undated)
     assert [known.assignment for known in store.known({"list"})] == [undated]
-    store.save_plan(Plan(sessions=(session(1),)), now=NOW)
+    store.sessions.save(Plan(sessions=(session(1),)), now=NOW)
     assert (store.plan(now=NOW, sources={"list"}), len(store.plan(now=NOW).sessions)) == (Plan(), 1)
 
 
@@ -77,14 +78,14 @@ def test_gone_from_a_complete_source(store):
     """What a list no longer has is told once as gone if it was work, is not known any more, and comes back as new."""
     over = replace(QUIZ, key="3", due_at=NOW - DAY)
     look(store, ESSAY, QUIZ, over)
-    store.save_plan(
+    store.sessions.save(
         Plan(sessions=(session(1),), short=(Shortfall(assignment_id=ESSAY.id, minutes=60, remedy=""),)), now=NOW
     )
     assert store.sync({"canvas": [QUIZ]}, now=NOW, complete={"canvas"}) == Changes(gone=(ESSAY,))
     assert store.assignments() == (QUIZ,)
     assert store.plan(now=NOW) == Plan()
     assert not store.sync({"canvas": [QUIZ]}, now=NOW + HOUR, complete={"canvas"})
-    assert len(store.sessions()) == 1
+    assert len(store.sessions.all()) == 1
     assert store.sync({"canvas": [QUIZ, ESSAY]}, now=NOW + HOUR, complete={"canvas"}) == Changes(new=(ESSAY,))
     assert store.assignments() == (QUIZ, ESSAY)
 
@@ -106,9 +107,9 @@ def test_a_plan_that_cannot_be_published_is_not_saved(store):
         raise StateError("no room")
 
     with pytest.raises(StateError, match="no room"):
-        store.save_plan(Plan(sessions=(session(1),)), now=NOW, publish=fail)
+        store.sessions.save(Plan(sessions=(session(1),)), now=NOW, publish=fail)
     assert [each.ordinal for each in seen] == [1]
-    assert store.sessions() == ()
+    assert store.sessions.all() == ()
 
 
 def test_an_older_database_is_taken_over(tmp_path, monkeypatch):
@@ -462,10 +463,10 @@ def test_assessments_keep_their_versions(store):
 def test_suggestions_are_told_once(store):
     """What was told is not told again while it is true; after a week of not being true it is."""
     suggestion = Suggestion(key="due-soon:1", title="t", text="x", category="other", priority="high")
-    assert store.tell([suggestion], now=NOW) == (suggestion,)
-    assert store.tell([replace(suggestion, text="y")], now=NOW + 6 * DAY) == ()
-    assert store.tell([suggestion], now=NOW + 12 * DAY) == ()
-    assert store.tell([suggestion], now=NOW + 12 * DAY + FORGET_AFTER + HOUR) == (suggestion,)
+    assert store.suggestions.tell([suggestion], now=NOW) == (suggestion,)
+    assert store.suggestions.tell([replace(suggestion, text="y")], now=NOW + 6 * DAY) == ()
+    assert store.suggestions.tell([suggestion], now=NOW + 12 * DAY) == ()
+    assert store.suggestions.tell([suggestion], now=NOW + 12 * DAY + FORGET_AFTER + HOUR) == (suggestion,)
 
 
 def test_plan(store):
@@ -475,61 +476,61 @@ def test_plan(store):
         sessions=(session(1), session(2, NOW + DAY)),
         short=(Shortfall(assignment_id=ESSAY.id, minutes=60, remedy="1h more on Thursday 3 Dec would help"),),
     )
-    changes = store.save_plan(plan, now=NOW)
+    changes = store.sessions.save(plan, now=NOW)
     assert (changes.new, changes.moved, changes.removed) == (plan.sessions, (), ())
     saved = tuple(replace(each, changed_at=NOW) for each in plan.sessions)
     assert store.plan(now=NOW) == Plan(sessions=saved, short=plan.short)
     assert store.plan(now=NOW + 4 * HOUR).sessions == saved[1:]
-    assert store.sessions() == saved
+    assert store.sessions.all() == saved
 
 
 def test_unchanged_sessions_keep_their_stamp(store):
     """Saving the same plan again changes nothing, not even a time stamp."""
     look(store, ESSAY)
-    store.save_plan(Plan(sessions=(session(1),)), now=NOW)
-    before = store.sessions()
-    changes = store.save_plan(Plan(sessions=before), now=NOW + timedelta(minutes=5))
+    store.sessions.save(Plan(sessions=(session(1),)), now=NOW)
+    before = store.sessions.all()
+    changes = store.sessions.save(Plan(sessions=before), now=NOW + timedelta(minutes=5))
     assert not any((changes.new, changes.moved, changes.removed))
-    assert store.sessions() == before
+    assert store.sessions.all() == before
 
 
 def test_moved_session(store):
     """A session that moves keeps its id and gets the next sequence number."""
     look(store, ESSAY)
-    store.save_plan(Plan(sessions=(session(1),)), now=NOW)
-    changes = store.save_plan(Plan(sessions=(session(1, NOW + DAY),)), now=NOW + HOUR / 2)
+    store.sessions.save(Plan(sessions=(session(1),)), now=NOW)
+    changes = store.sessions.save(Plan(sessions=(session(1, NOW + DAY),)), now=NOW + HOUR / 2)
     assert [each.ordinal for each in changes.moved] == [1]
-    (moved,) = store.sessions()
+    (moved,) = store.sessions.all()
     assert (moved.sequence, moved.changed_at) == (1, NOW + HOUR / 2)
 
 
 def test_removed_session_comes_back_with_a_higher_sequence(store):
     """A UID never starts again at sequence 0, or calendar programs would ignore it."""
     look(store, ESSAY)
-    store.save_plan(Plan(sessions=(session(1),)), now=NOW)
-    assert len(store.save_plan(Plan(), now=NOW).removed) == 1
-    assert store.sessions() == ()
-    changes = store.save_plan(Plan(sessions=(session(1, NOW + DAY),)), now=NOW)
+    store.sessions.save(Plan(sessions=(session(1),)), now=NOW)
+    assert len(store.sessions.save(Plan(), now=NOW).removed) == 1
+    assert store.sessions.all() == ()
+    changes = store.sessions.save(Plan(sessions=(session(1, NOW + DAY),)), now=NOW)
     assert len(changes.new) == 1
-    assert store.sessions()[0].sequence == 1
+    assert store.sessions.all()[0].sequence == 1
 
 
 def test_past_sessions_stay(store):
     """A session that is over is not removed by a plan without it."""
     look(store, ESSAY)
-    store.save_plan(Plan(sessions=(session(1),)), now=NOW)
-    assert store.save_plan(Plan(), now=NOW + DAY).removed == ()
-    assert len(store.sessions()) == 1
+    store.sessions.save(Plan(sessions=(session(1),)), now=NOW)
+    assert store.sessions.save(Plan(), now=NOW + DAY).removed == ()
+    assert len(store.sessions.all()) == 1
 
 
 def test_all_or_nothing(store):
     """When one row cannot be written, nothing of that call is."""
     look(store, ESSAY)
-    store.save_plan(Plan(sessions=(session(1),)), now=NOW)
+    store.sessions.save(Plan(sessions=(session(1),)), now=NOW)
     stranger = replace(session(1), assignment_id="not known")
     with pytest.raises(StateError):
-        store.save_plan(Plan(sessions=(session(2, NOW + DAY), stranger)), now=NOW)
-    assert [each.ordinal for each in store.sessions()] == [1]
+        store.sessions.save(Plan(sessions=(session(2, NOW + DAY), stranger)), now=NOW)
+    assert [each.ordinal for each in store.sessions.all()] == [1]
 
 
 def suggestion(key: str, assignment: Assignment | None = None) -> Suggestion:
@@ -538,11 +539,11 @@ def suggestion(key: str, assignment: Assignment | None = None) -> Suggestion:
 
 
 def statuses(store: Store) -> dict[str, str]:
-    return {each.suggestion.key: each.status for each in store.advice(everything=True)}
+    return {each.suggestion.key: each.status for each in store.suggestions.all(everything=True)}
 
 
 def told(store: Store, *keys: str, now: datetime = NOW, complete: bool = True) -> list[str]:
-    return [each.key for each in store.tell([suggestion(key) for key in keys], now=now, complete=complete)]
+    return [each.key for each in store.suggestions.tell([suggestion(key) for key in keys], now=now, complete=complete)]
 
 
 def test_five_are_told_in_a_day(store):
@@ -559,7 +560,7 @@ def test_one_that_is_true_no_more_gives_its_place(store):
     told(store, *"abcdefg")
     assert told(store, *"bcdef", now=NOW + HOUR) == ["f"]
     assert statuses(store) == dict.fromkeys("bcdef", "told") | {"a": "done"}
-    assert [each.suggestion.key for each in store.advice()] == [*"bcdef"]
+    assert [each.suggestion.key for each in store.suggestions.all()] == [*"bcdef"]
 
 
 def test_one_that_comes_true_again_is_open_and_not_told(store):
@@ -582,15 +583,15 @@ def test_what_was_not_looked_at_stays_true(store):
 def test_what_the_student_answered_stays_silent(store, answer):
     """By number or key; as long as it is true, and for half a year after; and it takes no place."""
     told(store, *"abcdef")
-    first = store.advice()[0]
+    first = store.suggestions.all()[0]
     assert (first.number, first.first_told_at, first.last_true_at) == (1, NOW, NOW)
-    assert store.answer("1", answer, now=NOW).status == answer
-    assert store.answer("b", answer, now=NOW).suggestion.key == "b"
-    assert store.answer("99", answer, now=NOW) is None
+    assert store.suggestions.answer("1", answer, now=NOW).status == answer
+    assert store.suggestions.answer("b", answer, now=NOW).suggestion.key == "b"
+    assert store.suggestions.answer("99", answer, now=NOW) is None
     assert told(store, *"abcdef", now=NOW + HOUR) == ["f"]
     told(store, *"cdef", now=NOW + 2 * HOUR)
     assert {key: status for key, status in statuses(store).items() if key in "ab"} == dict.fromkeys("ab", answer)
-    assert [each.suggestion.key for each in store.advice()] == [*"cdef"]
+    assert [each.suggestion.key for each in store.suggestions.all()] == [*"cdef"]
     assert told(store, "a", now=NOW + HOUR + 180 * DAY) == []
     assert told(store, now=NOW + HOUR + 360 * DAY) == []
     assert told(store, "b", now=NOW + HOUR + 360 * DAY) == ["b"]
@@ -599,7 +600,7 @@ def test_what_the_student_answered_stays_silent(store, answer):
 def test_one_can_be_answered_before_it_is_told(store):
     """Then it never is."""
     told(store, *"abcdef")
-    assert store.answer("f", "dismissed", now=NOW).first_told_at is None
+    assert store.suggestions.answer("f", "dismissed", now=NOW).first_told_at is None
     assert told(store, "f", now=NOW + 2 * DAY) == []
 
 
@@ -607,14 +608,14 @@ def test_numbers_stay(store):
     """A suggestion keeps its number whatever ranks before it, and the list is in order of rank."""
     told(store, *"ab")
     told(store, *"cba", now=NOW + HOUR)
-    assert [(each.suggestion.key, each.number) for each in store.advice()] == [("c", 3), ("b", 2), ("a", 1)]
+    assert [(each.suggestion.key, each.number) for each in store.suggestions.all()] == [("c", 3), ("b", 2), ("a", 1)]
 
 
 def test_a_number_means_one_suggestion_for_good(store):
     """What an old message calls 2 is not another suggestion when 2 is forgotten."""
     told(store, *"ab")
     assert told(store, "c", now=NOW + 30 * DAY) == ["c"]
-    assert [each.number for each in store.advice()] == [3]
+    assert [each.number for each in store.suggestions.all()] == [3]
 
 
 def test_what_has_no_number_gets_one(store):
@@ -622,16 +623,16 @@ def test_what_has_no_number_gets_one(store):
     told(store, *"abc")
     store._connection.execute("UPDATE suggestions SET number = 0 WHERE key <> 'b'")
     told(store, *"abc", now=NOW + HOUR)
-    assert [(each.suggestion.key, each.number) for each in store.advice()] == [("a", 4), ("b", 2), ("c", 5)]
+    assert [(each.suggestion.key, each.number) for each in store.suggestions.all()] == [("a", 4), ("b", 2), ("c", 5)]
 
 
 def test_an_assignment_is_settled(store):
     """What was suggested for it is done at once, and open again should it still be true."""
     advice = [suggestion("a", assignment=ESSAY), suggestion("b", assignment=QUIZ), suggestion("c")]
-    store.tell(advice, now=NOW)
-    store.settle(ESSAY.id)
+    store.suggestions.tell(advice, now=NOW)
+    store.suggestions.settle(ESSAY.id)
     assert statuses(store) == {"a": "done", "b": "told", "c": "told"}
-    assert store.tell(advice, now=NOW + HOUR) == ()
+    assert store.suggestions.tell(advice, now=NOW + HOUR) == ()
     assert statuses(store)["a"] == "told"
 
 
@@ -646,7 +647,7 @@ def test_suggestions_of_an_older_database(tmp_path, monkeypatch):
     old.close()
     connection = open_database(tmp_path / "old.db")
     store = Store(connection)
-    assert [(each.number, each.suggestion.key, each.status) for each in store.advice()] == [
+    assert [(each.number, each.suggestion.key, each.status) for each in store.suggestions.all()] == [
         (1, "a", "told"),
         (2, "b", "told"),
     ]
@@ -662,24 +663,24 @@ def log(store: Store, minutes: int, at: datetime, assignment: Assignment = ESSAY
 def test_work_is_what_was_logged(store):
     """Sessions that went by are none; what the student took out of their calendar is none, but needs no place."""
     look(store, ESSAY, QUIZ)
-    store.save_plan(Plan(sessions=(session(1), session(2, NOW + 4 * HOUR))), now=NOW)
-    assert (store.worked(), store.settled(NOW + DAY)) == ({}, {})
+    store.sessions.save(Plan(sessions=(session(1), session(2, NOW + 4 * HOUR))), now=NOW)
+    assert (store.progress.logged(), store.settled(NOW + DAY)) == ({}, {})
     log(store, 30, NOW + 2 * HOUR)
     log(store, 45, NOW + DAY)
     log(store, 20, NOW, QUIZ)
     store._connection.execute("UPDATE sessions SET declined = 1, cancelled = 1 WHERE ordinal = 2")
-    assert store.worked() == {ESSAY.id: 30 + 45, QUIZ.id: 20}
+    assert store.progress.logged() == {ESSAY.id: 30 + 45, QUIZ.id: 20}
     assert store.settled(NOW + DAY) == {ESSAY.id: 30 + 45 + 120, QUIZ.id: 20}
 
 
 def test_what_is_logged_while_a_session_goes_on(store):
     """It is that session's, up to its length, and the plan still has it; what was logged before is not."""
     look(store, ESSAY)
-    store.save_plan(Plan(sessions=(session(1),)), now=NOW)
+    store.sessions.save(Plan(sessions=(session(1),)), now=NOW)
     log(store, 60, NOW + HOUR / 2)
     log(store, 50, NOW + 2 * HOUR)
     during = NOW + 2 * HOUR
-    assert store.worked() == {ESSAY.id: 110}
+    assert store.progress.logged() == {ESSAY.id: 110}
     assert store.settled(during) == {ESSAY.id: 60}
     assert store.settled(NOW + 3 * HOUR) == {ESSAY.id: 110}
     log(store, 100, during)
@@ -689,7 +690,7 @@ def test_what_is_logged_while_a_session_goes_on(store):
 def test_two_sessions_going_on_take_a_log_once(store):
     """The student may have pinned one over the other."""
     look(store, ESSAY)
-    store.save_plan(Plan(sessions=(session(1), session(2, NOW + 1.5 * HOUR))), now=NOW)
+    store.sessions.save(Plan(sessions=(session(1), session(2, NOW + 1.5 * HOUR))), now=NOW)
     log(store, 60, NOW + 2 * HOUR)
     assert store.settled(NOW + 2 * HOUR) == {ESSAY.id: 0}
 
@@ -698,42 +699,42 @@ def test_sessions_are_asked_about_once(store):
     """Those that are over, of this work, of the last two weeks, without a word, by assignment."""
     look(store, ESSAY, QUIZ)
     other = session(1, NOW + 4 * HOUR, QUIZ)
-    store.save_plan(Plan(sessions=(session(1), session(2, NOW + 8 * HOUR), other)), now=NOW)
-    assert store.ask({ESSAY.id, QUIZ.id}, now=NOW + 2 * HOUR) == ()
-    assert [each.ordinal for (each,) in store.ask({ESSAY.id}, now=NOW + 3 * HOUR)] == [1]
-    assert store.ask({ESSAY.id}, now=NOW + 3 * HOUR) == ()
-    assert [each.id for (each,) in store.ask({ESSAY.id, QUIZ.id}, now=NOW + 6 * HOUR)] == [other.id]
-    assert store.ask({ESSAY.id}, now=NOW + 10 * HOUR + 14 * DAY) == ()
-    assert len(store.ask({ESSAY.id}, now=NOW + 10 * HOUR + 14 * DAY - HOUR)) == 1
+    store.sessions.save(Plan(sessions=(session(1), session(2, NOW + 8 * HOUR), other)), now=NOW)
+    assert store.sessions.ask({ESSAY.id, QUIZ.id}, now=NOW + 2 * HOUR) == ()
+    assert [each.ordinal for (each,) in store.sessions.ask({ESSAY.id}, now=NOW + 3 * HOUR)] == [1]
+    assert store.sessions.ask({ESSAY.id}, now=NOW + 3 * HOUR) == ()
+    assert [each.id for (each,) in store.sessions.ask({ESSAY.id, QUIZ.id}, now=NOW + 6 * HOUR)] == [other.id]
+    assert store.sessions.ask({ESSAY.id}, now=NOW + 10 * HOUR + 14 * DAY) == ()
+    assert len(store.sessions.ask({ESSAY.id}, now=NOW + 10 * HOUR + 14 * DAY - HOUR)) == 1
 
 
 def test_one_entry_answers_for_all_sessions_before_it(store):
     """It was logged after they had begun; the one that began later is asked about."""
     look(store, ESSAY)
-    store.save_plan(Plan(sessions=(session(1), session(2, NOW + 4 * HOUR), session(3, NOW + 8 * HOUR))), now=NOW)
+    store.sessions.save(Plan(sessions=(session(1), session(2, NOW + 4 * HOUR), session(3, NOW + 8 * HOUR))), now=NOW)
     log(store, 0, NOW + 4 * HOUR)
-    ((asked,),) = store.ask({ESSAY.id}, now=NOW + DAY)
+    ((asked,),) = store.sessions.ask({ESSAY.id}, now=NOW + DAY)
     assert asked.ordinal == 3
 
 
 def test_declined_and_removed_sessions_are_not_asked_about(store):
     """The student said so already, or it never took place."""
     look(store, ESSAY)
-    store.save_plan(Plan(sessions=(session(1), session(2, NOW + 4 * HOUR))), now=NOW)
+    store.sessions.save(Plan(sessions=(session(1), session(2, NOW + 4 * HOUR))), now=NOW)
     store._connection.execute("UPDATE sessions SET declined = 1 WHERE ordinal = 1")
     store._connection.execute("UPDATE sessions SET cancelled = 1 WHERE ordinal = 2")
-    assert store.ask({ESSAY.id}, now=NOW + DAY) == ()
+    assert store.sessions.ask({ESSAY.id}, now=NOW + DAY) == ()
 
 
 def test_a_session_that_was_moved_after_the_question_is_another(store):
     """The student put it later in their calendar: then it is asked about at its new time."""
     look(store, ESSAY)
-    store.save_plan(Plan(sessions=(session(1),)), now=NOW)
-    assert len(store.ask({ESSAY.id}, now=NOW + 3 * HOUR)) == 1
+    store.sessions.save(Plan(sessions=(session(1),)), now=NOW)
+    assert len(store.sessions.ask({ESSAY.id}, now=NOW + 3 * HOUR)) == 1
     later = (to_text(NOW + 5 * HOUR), to_text(NOW + 7 * HOUR))
     store._connection.execute("UPDATE sessions SET starts_at = ?, ends_at = ?", later)
-    assert store.ask({ESSAY.id}, now=NOW + 6 * HOUR) == ()
-    assert len(store.ask({ESSAY.id}, now=NOW + 7 * HOUR)) == 1
+    assert store.sessions.ask({ESSAY.id}, now=NOW + 6 * HOUR) == ()
+    assert len(store.sessions.ask({ESSAY.id}, now=NOW + 7 * HOUR)) == 1
 
 
 def test_finished_work(store):

@@ -175,7 +175,7 @@ def test_time_alone_is_no_news(desk):
     """Sessions that were held and logged, and a risk that grew, change no assessment and move no session."""
     desk.write("list.toml", ESSAY)
     desk.run()
-    before = desk.store.sessions()
+    before = desk.store.sessions.all()
     (early,) = desk.store.known()
     later = before[0].ends_at + timedelta(days=3)
     for session in before:
@@ -183,7 +183,7 @@ def test_time_alone_is_no_news(desk):
             desk.did(planned_minutes([session]), session.ends_at)
     report = desk.run(later)
     assert report.changed is False
-    assert desk.store.sessions() == before
+    assert desk.store.sessions.all() == before
     (late,) = desk.store.known()
     assert late.assessment.version == 1
     assert late.assessment.risk != early.assessment.risk
@@ -193,7 +193,7 @@ def test_risk_falls_with_the_work(desk):
     """Work that is logged is no risk any more; work that was only planned still is."""
     desk.write("list.toml", ESSAY)
     desk.run()
-    end = desk.store.sessions()[-1].ends_at
+    end = desk.store.sessions.all()[-1].ends_at
     desk.run(end)
     assert desk.store.known()[0].assessment.risk > 50
     desk.did(8 * 60, end)
@@ -206,7 +206,7 @@ def test_past_sessions_stay_in_the_file_for_a_month(desk):
     desk.write("list.toml", ESSAY)
     desk.run()
     content = desk.plan.read_bytes()
-    last = desk.store.sessions()[-1].ends_at
+    last = desk.store.sessions.all()[-1].ends_at
     desk.did(8 * 60, last)
     desk.run(last + timedelta(days=10))
     assert desk.plan.read_bytes() == content
@@ -218,7 +218,7 @@ def test_a_session_without_a_word_is_asked_about_once(desk):
     """It is asked whether it was held, as news, and its work is planned again; never again, nor are the others."""
     desk.write("list.toml", ESSAY)
     desk.run()
-    first, *rest = desk.store.sessions()
+    first, *rest = desk.store.sessions.all()
     report = desk.run(first.ends_at)
     id = first.assignment_id
     question = f"Did you hold Mon 23 Nov 15:15-17:15 for Essay 1? If so: gradent log {id[:4]} 2h."
@@ -237,7 +237,7 @@ def test_a_session_that_was_logged_is_not_asked_about(desk):
     """Before its end or after, as long as it had begun; what is left is planned and no more."""
     desk.write("list.toml", ESSAY)
     desk.run()
-    first = desk.store.sessions()[0]
+    first = desk.store.sessions.all()[0]
     desk.did(120, first.starts_at + timedelta(minutes=90))
     report = desk.run(first.ends_at)
     assert report.changed is False
@@ -248,7 +248,7 @@ def test_no_work_at_all_is_an_answer(desk):
     """Zero minutes in the log: nothing is asked, the work is planned again."""
     desk.write("list.toml", ESSAY)
     desk.run()
-    first = desk.store.sessions()[0]
+    first = desk.store.sessions.all()[0]
     desk.did(0, first.ends_at)
     report = desk.run(first.ends_at)
     assert report.summary == "Scheduled 1 session"
@@ -259,7 +259,7 @@ def test_what_was_logged_before_a_session_does_not_answer_for_it(desk):
     """Work of the day before says nothing of today's session."""
     desk.write("list.toml", ESSAY)
     desk.run()
-    first = desk.store.sessions()[0]
+    first = desk.store.sessions.all()[0]
     desk.did(60, first.starts_at - timedelta(minutes=1))
     desk.run(first.ends_at)
     assert desk.calls["suggest"].result == "Asked about 1 session"
@@ -269,7 +269,7 @@ def test_several_sessions_are_one_question(desk):
     """All sessions of one assignment are asked about together, with what they are in all."""
     desk.write("list.toml", ESSAY + QUIZ)
     desk.run()
-    mine = [each for each in desk.store.sessions() if each.title.startswith("Essay")]
+    mine = [each for each in desk.store.sessions.all() if each.title.startswith("Essay")]
     desk.run(mine[-1].ends_at)
     questions = [line for line in desk.calls["suggest"].details if line.startswith("Did you hold")]
     assert len(mine) == 4
@@ -284,7 +284,7 @@ def test_what_is_over_for_two_weeks_or_done_is_not_asked_about(desk):
     """Nobody remembers the one, and nobody wants to be asked about the other."""
     desk.write("list.toml", ESSAY + QUIZ)
     desk.run()
-    last = desk.store.sessions()[-1].ends_at
+    last = desk.store.sessions.all()[-1].ends_at
     desk.write("list.toml", ESSAY + QUIZ.replace("false", "true"))
     desk.run(last + timedelta(days=14))
     assert "Asked" not in desk.calls["suggest"].result
@@ -294,7 +294,7 @@ def test_a_session_that_goes_on_is_planned(desk):
     """Neither asked about nor planned again; what is logged of it meanwhile moves nothing until it is over."""
     desk.write("list.toml", ESSAY)
     desk.run()
-    first = desk.store.sessions()[0]
+    first = desk.store.sessions.all()[0]
     middle = first.starts_at + timedelta(hours=1)
     assert desk.run(middle).changed is False
     desk.did(60, middle)
@@ -315,7 +315,7 @@ def test_questions_do_not_take_the_place_of_suggestions(desk):
     )
     desk.write("list.toml", ESSAY)
     desk.run()
-    over = desk.store.sessions()[0].ends_at
+    over = desk.store.sessions.all()[0].ends_at
     desk.write("list.toml", ESSAY + quizzes)
     desk.run(over)
     details = desk.calls["suggest"].details
@@ -332,7 +332,7 @@ def test_no_more_than_six_assignments_are_asked_about_at_once(desk):
     many = "".join(QUIZ.replace('"quiz"', f'"q{n}"').replace("11-25", "12-20") for n in range(8))
     desk.write("list.toml", many)
     desk.run()
-    over = max(session.ends_at for session in desk.store.sessions())
+    over = max(session.ends_at for session in desk.store.sessions.all())
     for asked in (6, 2):
         desk.run(over)
         assert sum(line.startswith("Did you hold") for line in desk.calls["suggest"].details) == asked
@@ -363,7 +363,7 @@ def test_days_of_a_student(tmp_path_factory, ticks):
                 if line.startswith("Did you hold "):
                     times, name = line.split("?")[0].removeprefix("Did you hold ").split(" for ")
                     asked += [f"{name} {each}" for each in re.split(", | and ", times) if " more" not in each]
-            told += [each.suggestion.key for each in desk.store.advice() if each.first_told_at == now]
+            told += [each.suggestion.key for each in desk.store.suggestions.all() if each.first_told_at == now]
             worked = desk.store.settled(now)
             planned = desk.store.plan(now=now).sessions
             for known in desk.store.known():
@@ -381,11 +381,11 @@ def test_a_failing_calendar_takes_back_no_suggestion(desk):
     desk.write("busy.ics", feed())
     desk.busy = ("busy.ics",)
     desk.run()
-    before = [(each.suggestion.key, each.status) for each in desk.store.advice()]
+    before = [(each.suggestion.key, each.status) for each in desk.store.suggestions.all()]
     assert len(before) == 2
     desk.write("busy.ics", "<html>Please sign in</html>")
     assert desk.run().error
-    assert [(each.suggestion.key, each.status) for each in desk.store.advice()] == before
+    assert [(each.suggestion.key, each.status) for each in desk.store.suggestions.all()] == before
 
 
 def test_deleted_calendar_file_comes_back(desk):
@@ -416,13 +416,13 @@ def test_earlier_due_date_moves_only_what_it_must(desk):
     """When the due date comes closer, sessions after it move before it and the others stay."""
     desk.write("list.toml", ESSAY)
     desk.run()
-    before = set(desk.store.sessions())
+    before = set(desk.store.sessions.all())
     desk.write("list.toml", ESSAY.replace("12-04", "11-30"))
     report = desk.run()
     due = datetime(2026, 11, 30, 22, 59, tzinfo=UTC)
-    assert all(session.ends_at <= due for session in desk.store.sessions())
+    assert all(session.ends_at <= due for session in desk.store.sessions.all())
     late = {session.id for session in before if session.ends_at > due}
-    assert {session.id for session in set(desk.store.sessions()) - before} == late
+    assert {session.id for session in set(desk.store.sessions.all()) - before} == late
     assert f"Moved {len(late)} session" in "\n".join(report.lines)
 
 
@@ -430,10 +430,10 @@ def test_new_assignment_keeps_the_other_sessions(desk):
     """New work is planned around what is planned already."""
     desk.write("list.toml", ESSAY)
     desk.run()
-    before = desk.store.sessions()
+    before = desk.store.sessions.all()
     desk.write("list.toml", ESSAY + QUIZ)
     report = desk.run()
-    assert set(before) <= set(desk.store.sessions())
+    assert set(before) <= set(desk.store.sessions.all())
     assert report.lines == ("Assessed 1 assignment", "Generated 1 study suggestion", "Scheduled 1 session")
 
 
@@ -445,7 +445,7 @@ def test_done(desk):
     report = desk.run()
     assert desk.calls["check"].result == "1 open assignment from 1 source: 1 done"
     assert report.summary == "Removed 1 session"
-    assert {session.title for session in desk.store.sessions()} == {"Essay 1 (WRIT 101)"}
+    assert {session.title for session in desk.store.sessions.all()} == {"Essay 1 (WRIT 101)"}
 
 
 def test_gone_from_a_list(desk):
@@ -471,7 +471,7 @@ def test_gone_from_a_csv_list(desk):
     desk.write("list.csv", "title,due\nBeta,2026-12-05\n")
     desk.run()
     assert desk.calls["check"].details == ("Gone from your list: Alpha",)
-    assert {each.title for each in desk.store.sessions()} == {"Beta"}
+    assert {each.title for each in desk.store.sessions.all()} == {"Beta"}
 
 
 def test_vanished_from_a_feed(desk):
@@ -479,10 +479,10 @@ def test_vanished_from_a_feed(desk):
     desk.lists = ("canvas.ics",)
     desk.write("canvas.ics", feed(("event-assignment-2", "Essay 1", "20261204T225900Z", "20261204T225900Z")))
     desk.run()
-    before = desk.store.sessions()
+    before = desk.store.sessions.all()
     desk.write("canvas.ics", feed())
     assert desk.run(NOW + timedelta(minutes=10)).changed is False
-    assert desk.store.sessions() == before != ()
+    assert desk.store.sessions.all() == before != ()
 
 
 def test_a_feed_that_shrinks_is_doubted(desk):
@@ -491,7 +491,7 @@ def test_a_feed_that_shrinks_is_doubted(desk):
     desk.lists = ("canvas.ics",)
     desk.write("canvas.ics", feed(*events))
     desk.run()
-    before = {each.assignment_id for each in desk.store.sessions()}
+    before = {each.assignment_id for each in desk.store.sessions.all()}
     assert len(before) == 6
     desk.write("canvas.ics", feed(("6", "Essay 6", "20261208T225900Z", "20261208T225900Z")))
     later = NOW + timedelta(minutes=10)
@@ -507,13 +507,13 @@ def test_a_feed_that_shrinks_is_doubted(desk):
     )
     assert doubt in desk.calls["check"].details
     assert doubt in desk.log
-    assert {each.assignment_id for each in desk.store.sessions()} == before
+    assert {each.assignment_id for each in desk.store.sessions.all()} == before
     again = desk.run(later + timedelta(hours=1))
     assert (again.changed, again.summary) == (False, f"Nothing new; 1 warning: {doubt}")
     believed = desk.run(later + timedelta(days=3))
     assert "warning" not in believed.summary
     assert doubt not in desk.calls["check"].details
-    assert {each.assignment_id for each in desk.store.sessions()} == before  # vanished is not deleted
+    assert {each.assignment_id for each in desk.store.sessions.all()} == before  # vanished is not deleted
 
 
 def test_what_the_student_says_is_planned(desk):
@@ -532,7 +532,7 @@ def test_what_the_student_says_is_planned(desk):
     report = desk.run(NOW + timedelta(minutes=10))
     assert not any(line.startswith("New due date") for line in report.lines)
     assert desk.calls["check"].result == "1 open assignment from 1 source: nothing new"
-    left = desk.store.sessions()
+    left = desk.store.sessions.all()
     assert {each.assignment_id for each in left} == {essay.assignment.id}
     assert sum((each.duration for each in left), timedelta()) == timedelta(hours=2)
 
@@ -573,7 +573,7 @@ def test_failing_source(desk):
     desk.write("more.toml", QUIZ)
     desk.lists = ("list.toml", "more.toml")
     desk.run()
-    before = desk.store.sessions()
+    before = desk.store.sessions.all()
     (desk.folder / "more.toml").unlink()
     report = desk.run(NOW + timedelta(minutes=10))
     assert "more" in report.error
@@ -582,7 +582,7 @@ def test_failing_source(desk):
     assert desk.calls["check"].status == "failed"
     assert desk.calls["check"].result == "2 open assignments from 1 of 2 sources: nothing new"
     assert [call.status for call in desk.calls.values()] == ["failed", "completed", "completed", "completed"]
-    assert desk.store.sessions() == before
+    assert desk.store.sessions.all() == before
     assert any("more" in line for line in desk.log)
 
 
@@ -615,13 +615,13 @@ def test_busy_calendar(desk):
     desk.write("busy.ics", feed(("1", "Job", "20261123T140000Z", "20261127T200000Z")))
     desk.busy = ("busy.ics",)
     desk.run()
-    assert min(s.starts_at for s in desk.store.sessions()) >= datetime(2026, 11, 28, tzinfo=UTC)
-    first = desk.store.sessions()[0]
+    assert min(s.starts_at for s in desk.store.sessions.all()) >= datetime(2026, 11, 28, tzinfo=UTC)
+    first = desk.store.sessions.all()[0]
     hit = (f"{first.starts_at:%Y%m%dT%H%M%SZ}", f"{first.ends_at:%Y%m%dT%H%M%SZ}")
     desk.write("busy.ics", feed(("1", "Job", "20261123T140000Z", "20261127T200000Z"), ("2", "Match", *hit)))
     report = desk.run()
     assert report.summary == "Moved 1 session"
-    (moved,) = [session for session in desk.store.sessions() if session.id == first.id]
+    (moved,) = [session for session in desk.store.sessions.all() if session.id == first.id]
     assert moved.sequence == 1
     assert not (moved.starts_at < first.ends_at and first.starts_at < moved.ends_at)
 
@@ -638,7 +638,7 @@ def test_old_events_of_a_feed_are_not_overdue(desk):
     desk.lists = ("canvas.ics",)
     desk.run()
     assert desk.calls["check"].result == "1 open assignment from 1 source: 1 new"
-    assert {session.title for session in desk.store.sessions()} == {"Essay 1 (WRIT 101)"}
+    assert {session.title for session in desk.store.sessions.all()} == {"Essay 1 (WRIT 101)"}
     assert len(desk.store.assignments()) == 2
 
 
@@ -648,7 +648,7 @@ def test_overdue(desk):
     desk.run()
     assert desk.calls["check"].result == "2 open assignments from 1 source: 2 new, 1 overdue"
     assert desk.calls["suggest"].details[0].startswith("Quiz 3 is overdue. It was due Fri 20 Nov 12:00.")
-    assert desk.store.sessions()[0].title == "Quiz 3"
+    assert desk.store.sessions.all()[0].title == "Quiz 3"
 
 
 def test_too_much(desk):
@@ -670,7 +670,7 @@ def test_absurd_due_dates(desk, due):
     desk.write("list.toml", QUIZ.replace("2026-11-25T12:00:00+01:00", due))
     report = desk.run()
     assert report.error is None or "list" in report.error
-    assert all(session.starts_at < NOW + timedelta(days=60) for session in desk.store.sessions())
+    assert all(session.starts_at < NOW + timedelta(days=60) for session in desk.store.sessions.all())
 
 
 def test_removed_source(desk):
@@ -691,7 +691,7 @@ def test_auto_schedule_off(desk):
     report = desk.run()
     assert list(desk.calls) == ["check", "assess", "suggest"]
     assert report.lines == ("Assessed 2 assignments", "Generated 1 study suggestion")
-    assert desk.store.sessions() == ()
+    assert desk.store.sessions.all() == ()
     assert not desk.plan.exists()
 
 
@@ -718,7 +718,7 @@ def test_plan_that_could_not_be_written_is_told_by_the_next_run(desk):
     desk.plan.mkdir()
     with pytest.raises(StateError):
         desk.run()
-    assert desk.store.sessions() == ()
+    assert desk.store.sessions.all() == ()
     desk.plan.rmdir()
     assert desk.run().summary == "Scheduled 4 sessions"
     assert desk.calls["schedule"].details[0].endswith("Essay 1 (WRIT 101)")

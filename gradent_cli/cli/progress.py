@@ -101,7 +101,7 @@ def done(
                 progress.edit(found.id, {"done": False} if by_source else {}, unsay=["done"], now=desk.now)
             else:
                 progress.edit(found.id, {"done": True}, now=desk.now)
-                store.settle(found.id)
+                store.suggestions.settle(found.id)
         planned = sum(each.assignment_id == found.id for each in store.plan(now=desk.now).sessions)
     if undo:
         typer.echo(f"{_name(found)} is not done; the next run plans what is left of it.")
@@ -166,7 +166,7 @@ def edit(
             with store.together():
                 edits = Progress(connection).edit(found.id, say, unsay=unsay, reset=reset, now=desk.now)
                 if ignore:
-                    store.settle(found.id)
+                    store.suggestions.settle(found.id)
     if as_json:
         document(edits_document(found.id, edits, given))
         return
@@ -188,7 +188,7 @@ def _left(connection: sqlite3.Connection, desk: "Desk", id: str) -> float | None
     from gradent_cli.agents.study.store import Store
 
     assessment = next(each.assessment for each in desk.known if each.assignment.id == id)
-    return remaining_hours(assessment, Store(connection).worked())
+    return remaining_hours(assessment, Store(connection).progress.logged())
 
 
 def _logged(entry: "LogEntry", assignment: "Assignment", left: float | None, short: str) -> str:

@@ -45,8 +45,8 @@ def plan(
         from gradent_cli.agents.study import plan_ics
         from gradent_cli.files import write_atomic
 
-        write_atomic(ics, plan_ics.render(desk.store.sessions()))
-        typer.echo(f"Wrote {count(len(desk.store.sessions()), 'session')} to {ics}")
+        write_atomic(ics, plan_ics.render(desk.store.sessions.all()))
+        typer.echo(f"Wrote {count(len(desk.store.sessions.all()), 'session')} to {ics}")
         return
     study = desk.config.settings.study
     found = agenda.collect(
@@ -71,9 +71,9 @@ def _write_page(path: str, found: "Agenda", store: "Store", nothing: str) -> Non
     from gradent_cli.agents.study.schedule import remaining_hours
     from gradent_cli.cli import page
 
-    worked = store.worked()
+    worked = store.progress.logged()
     left = {each.assignment.id: remaining_hours(each.assessment, worked) for each in found.work}
-    content = page.html(found, over=store.sessions(), left=left, nothing=nothing).encode()
+    content = page.html(found, over=store.sessions.all(), left=left, nothing=nothing).encode()
     if path == "-":
         typer.echo(content, nl=False)
     else:
@@ -102,7 +102,7 @@ def assignments(
     from gradent_cli.cli.desk import open_desk
 
     desk = open_desk(context)
-    now, zone, worked = desk.now, desk.zone, desk.store.worked()
+    now, zone, worked = desk.now, desk.zone, desk.store.progress.logged()
     rows = [(known, remaining_hours(known.assessment, worked)) for known in desk.known]
     if assignment is not None:
         wanted = desk.find(assignment)

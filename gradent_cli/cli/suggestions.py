@@ -10,7 +10,7 @@ from gradent_cli.errors import UsageError
 from gradent_cli.text import one_line
 
 if TYPE_CHECKING:
-    from gradent_cli.agents.study.store import Advice
+    from gradent_cli.agents.study.suggestions import Advice
 
 
 def suggestions(
@@ -36,7 +36,7 @@ def suggestions(
     name = dismiss if dismiss is not None else done
     if name is not None:
         with desk.writing() as connection:
-            answer = Store(connection).answer(
+            answer = Store(connection).suggestions.answer(
                 name.strip().removeprefix("#"), "done" if dismiss is None else "dismissed", now=desk.now
             )
         if answer is None:
@@ -46,7 +46,7 @@ def suggestions(
         else:
             typer.echo(f"{'Done' if dismiss is None else 'Dismissed'}: {one_line(answer.suggestion.title)}")
         return
-    advice = desk.store.advice(everything=everything)
+    advice = desk.store.suggestions.all(everything=everything)
     if as_json:
         document([suggestion_document(each) for each in advice])
     else:

@@ -19,7 +19,8 @@ from gradent_cli.agents.study.assess import History, assess, outdated, with_risk
 from gradent_cli.agents.study.free import Budget, Day, days, quarter_down
 from gradent_cli.agents.study.naming import Names
 from gradent_cli.agents.study.schedule import Rules, planned_minutes, schedule
-from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes, PlanChanges, Store
+from gradent_cli.agents.study.sessions import PlanChanges
+from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes, Store
 from gradent_cli.agents.study.suggest import suggest
 from gradent_cli.durations import spell
 from gradent_cli.errors import ConfigError, SourceError, StateError
@@ -106,8 +107,9 @@ class StudyAgent:
         now = context.started_at
         pulled = self._publisher.pull(now) if self._publisher is not None else None
         seen = self._check(context)
-        sessions = [each for each in self._store.sessions() if each.ends_at <= now or each.assignment_id in seen.wanted]
-        worked, settled = self._store.worked(), self._store.settled(now)
+        everything = self._store.sessions.all()
+        sessions = [each for each in everything if each.ends_at <= now or each.assignment_id in seen.wanted]
+        worked, settled = self._store.progress.logged(), self._store.settled(now)
         end = now + timedelta(days=self._rules.horizon_days)
         free = days(self._rules.hours, busy=seen.busy or (), start=now, end=end, zone=self._zone)
         work, assessed = self._assess(context, seen, worked, free)
@@ -291,8 +293,8 @@ class StudyAgent:
                 zone=self._zone,
                 replan=replan,
             )
-            new = self._store.tell(advice, now=now, complete=plan is not None)
-            questions = self._store.ask({assignment.id for assignment, _ in work}, now=now)
+            new = self._store.suggestions.tell(advice, now=now, complete=plan is not None)
+            questions = self._store.sessions.ask({assignment.id for assignment, _ in work}, now=now)
             asked = sum(map(len, questions))
             names = Names(self._store.assignments() if questions else ())
             call.done(
@@ -324,7 +326,7 @@ class StudyAgent:
             if plan is None:
                 call.failed("a calendar could not be read, so the plan stays as it was")
                 return PlanChanges()
-            changes = self._store.save_plan(plan, now=now, publish=lambda sessions: self._write(sessions, now))
+            changes = self._store.sessions.save(plan, now=now, publish=lambda sessions: self._write(sessions, now))
             names = {assignment.id: words.name(assignment) for assignment, _ in work}
             call.done(
                 ", ".join([*_plan_counts(changes), *_short_in_words(plan)]) or "Every session stays as it was",

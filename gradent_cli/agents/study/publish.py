@@ -199,7 +199,7 @@ class Publisher:
         Raises:
             SourceError: it says nothing that can be read.
         """
-        found = self._store.session(copy.session_id)
+        found = self._store.sessions.get(copy.session_id)
         if found is None:  # lost with a damaged database
             self._forget(copy.session_id)
             return
@@ -228,18 +228,23 @@ class Publisher:
             self._save_etag(copy.session_id, entry.etag)
 
     def _declined(self) -> set[str]:
-        return {session.id for session in self._store.declined()}
+        return {session.id for session in self._store.sessions.declined()}
 
     def _pin(self, session: Session, event: _Event, now: datetime) -> Session:
-        sequence = max(session.sequence + 1, event.sequence)
-        return self._store.pin(session, starts_at=event.starts_at, ends_at=event.ends_at, sequence=sequence, now=now)
+        return self._store.sessions.pin(
+            session,
+            starts_at=event.starts_at,
+            ends_at=event.ends_at,
+            sequence=max(session.sequence + 1, event.sequence),
+            now=now,
+        )
 
     def _decline(self, session_id: str, declined: list[Session], now: datetime) -> bool:
         """Only what is still planned and not over can be declined; whether it was."""
-        found = self._store.session(session_id)
+        found = self._store.sessions.get(session_id)
         if found is None or not found[1] or found[0].ends_at <= now:
             return False
-        self._store.decline(found[0], now=now)
+        self._store.sessions.decline(found[0], now=now)
         declined.append(found[0])
         return True
 
@@ -292,7 +297,7 @@ class Publisher:
             StateError: the database cannot be read or written.
         """
         copies = self._copies()
-        sessions = {session.id: session for session in self._store.sessions()}
+        sessions = {session.id: session for session in self._store.sessions.all()}
         kept = {*sessions, *self._declined()}  # of a declined one whatever the student left of it stays
         away = [copy for copy in copies.values() if copy.session_id not in kept and copy.ends_at > now]
         new: list[Session] = []
@@ -380,7 +385,7 @@ class Publisher:
         if event.untouched:
             return self._change(session, entry.etag)
         if event.cancelled:
-            self._store.decline(session, now=now)
+            self._store.sessions.decline(session, now=now)
             self._save(_name(session), session, entry.etag)
         else:
             self._save(_name(session), self._pin(session, event, now), entry.etag)

@@ -137,7 +137,7 @@ def schedule(
 
 def planned_minutes(sessions: Iterable[Session]) -> int:
     """How long sessions are together."""
-    return sum(round(session.duration.total_seconds()) for session in sessions) // 60
+    return sum(session.minutes for session in sessions)
 
 
 def remaining_hours(assessment: Assessment | None, worked: Mapping[str, int]) -> float | None:
