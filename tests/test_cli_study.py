@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from gradent_cli.database import open_database
+
 ESSAY = '[[assignment]]\ntitle = "Essay 1"\ndue = 2099-12-01\neffort_hours = 2\n'
 QUIZ = '[[assignment]]\ntitle = "Quiz 3"\ndue = 2099-12-02\neffort_hours = 2\n'
 
@@ -125,3 +127,25 @@ def test_milestones_of_one_assignment(gradent, config, home):
     page = gradent("assignments", report["id"]).out
     assert "2h    Tue 1 Dec 23:59" in page
     assert "Revision" in page
+
+
+def test_what_is_done_has_nothing_left(gradent, config):
+    """Whoever said so: no hours and no risk, in the table and on its page."""
+    config("list")
+    gradent("run")
+    gradent("done", "essay")
+    (line,) = [each for each in gradent("assignments").out.splitlines() if "Essay 1" in each]
+    assert line.split()[-3:] == ["done", "Essay", "1"]
+    page = gradent("assignments", "essay").out
+    assert "left " not in page
+    assert "risk " not in page
+
+
+def test_what_was_taken_out_of_the_plan_is_said(gradent, config, state):
+    """It is left to do, and not planned."""
+    config("list")
+    gradent("run")
+    connection = open_database(state / "gradent.db")
+    connection.execute("UPDATE sessions SET declined = 1, cancelled = 1")
+    connection.close()
+    assert "left        2h; you took 2h out of the plan\n" in gradent("assignments", "essay").out

@@ -12,6 +12,10 @@ from gradent_cli.records import Assessment
 from gradent_cli.text import clean
 
 
+_WORK = ("open", "overdue")
+"""Of anything else nothing is left to do, and nothing can go wrong."""
+
+
 def assignment_document(known: Known, *, remaining_hours: float | None, now: datetime) -> dict[str, Any]:
     """An assignment as `--json` gives it; `status` is `open`, `overdue`, `past`, `done` or `ignored`."""
     assignment, assessment = known.assignment, known.assessment
@@ -69,13 +73,14 @@ def assignments_table(rows: Sequence[tuple[Known, float | None]], zone: tzinfo, 
     """Assignments by due date, one line each, with the hours of work that remain."""
     cells = []
     for known, remaining in rows:
-        assignment, assessment = known.assignment, known.assessment
+        assignment, status = known.assignment, known.status(now)
+        assessment = known.assessment if status in _WORK else None
         cells.append(
             [
                 assignment.id,
                 local(assignment.due_at, zone) if assignment.due_at else "no due date",
-                known.status(now),
-                f"{remaining:g}h" if remaining is not None else "",
+                status,
+                f"{remaining:g}h" if assessment and remaining is not None else "",
                 f"{assessment.risk}" if assessment else "",
                 words.session_title(assignment),
             ]
@@ -84,9 +89,20 @@ def assignments_table(rows: Sequence[tuple[Known, float | None]], zone: tzinfo, 
 
 
 def assignment_page(
-    known: Known, assessments: Sequence[Assessment], *, remaining_hours: float | None, zone: tzinfo, now: datetime
+    known: Known,
+    assessments: Sequence[Assessment],
+    *,
+    remaining_hours: float | None,
+    declined_minutes: int,
+    zone: tzinfo,
+    now: datetime,
 ) -> str:
-    """Everything that is known of one assignment. `assessments` are all versions, the oldest first."""
+    """Everything that is known of one assignment.
+
+    Args:
+        assessments: all versions, the oldest first.
+        declined_minutes: of sessions that the student took out of their calendar.
+    """
     assignment, assessment = known.assignment, known.assessment
     facts = {
         "id": assignment.id,
@@ -102,9 +118,9 @@ def assignment_page(
     if assessment:
         facts |= {
             "effort": f"{_hours(assessment)}, {assessment.confidence:.0%} sure",
-            "left": f"{remaining_hours:.4g}h" if remaining_hours is not None else "",
+            "left": _left(known, remaining_hours, declined_minutes, now),
             "difficulty": f"{assessment.difficulty} of 5",
-            "risk": f"{assessment.risk} of 100",
+            "risk": f"{assessment.risk} of 100" if known.status(now) in _WORK else "",
             "why": assessment.reason,
         }
     parts = [pairs(facts)]
@@ -132,3 +148,10 @@ def assignment_page(
 def _hours(assessment: Assessment) -> str:
     low, high = assessment.effort_low_hours, assessment.effort_high_hours
     return f"{low:g} to {high:g}h, likely {assessment.effort_likely_hours:g}"
+
+
+def _left(known: Known, remaining_hours: float | None, declined_minutes: int, now: datetime) -> str:
+    if remaining_hours is None or known.status(now) not in _WORK:
+        return ""
+    declined = f"; you took {words.length(declined_minutes)} out of the plan" if declined_minutes else ""
+    return f"{remaining_hours:.4g}h{declined}"

@@ -111,7 +111,12 @@ def assignments(
         if as_json:
             terminal.document(assignment_in_full(known, assessments, remaining_hours=hours, now=now))
         else:
-            typer.echo(assignment_page(known, assessments, remaining_hours=hours, zone=zone, now=now))
+            declined = sum(each.minutes for each in desk.store.sessions.declined() if each.assignment_id == wanted.id)
+            typer.echo(
+                assignment_page(
+                    known, assessments, remaining_hours=hours, declined_minutes=declined, zone=zone, now=now
+                )
+            )
     elif as_json:
         terminal.document([assignment_document(known, remaining_hours=hours, now=now) for known, hours in rows])
     elif rows:
