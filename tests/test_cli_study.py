@@ -1,6 +1,7 @@
 """`plan` and `assignments` on what a run has saved."""
 
 import json
+from datetime import date, timedelta
 
 import pytest
 
@@ -141,9 +142,10 @@ def test_what_is_done_has_nothing_left(gradent, config):
     assert "risk " not in page
 
 
-def test_what_was_taken_out_of_the_plan_is_said(gradent, config, state):
+def test_what_was_taken_out_of_the_plan_is_said(gradent, config, home, state):
     """It is left to do, and not planned."""
     config("list")
+    (home / "list.toml").write_text(ESSAY.replace("2099-12-01", f"{date.today() + timedelta(days=9)}"))
     gradent("run")
     connection = open_database(state / "gradent.db")
     connection.execute("UPDATE sessions SET declined = 1, cancelled = 1")

@@ -11,7 +11,6 @@ from gradent_cli.cli.terminal import hanging, local, pairs, table, utc
 from gradent_cli.records import Assessment
 from gradent_cli.text import clean
 
-
 _WORK = ("open", "overdue")
 """Of anything else nothing is left to do, and nothing can go wrong."""
 
