@@ -77,11 +77,12 @@ _KEYWORD = re.compile("|".join(rf"(?P<k{i}>\b(?:{names})\b)" for i, (_, names) i
 # "Essay on the Manhattan project" is an essay: what follows one of these describes it, it does not name it.
 _TAIL = re.compile(r"\s+(?:on|for|of|about|with|from|in|to)\s+|\s*[:;,(\[|/–—]\s*|\s+-\s+", re.IGNORECASE)
 
-_NUMBER = r"(\d{1,3}(?:[,.\u00a0 ]\d{3})+|\d+)"
-_RANGE = rf"{_NUMBER}(?:\s*(?:-|–|to)\s*{_NUMBER})?"
+# Bounded, and never the end of a longer one: whatever stands in a description is looked at in one pass.
+_NUMBER = r"(\d{1,3}(?:[,.\u00a0 ]\d{3}){1,3}|\d{1,9})"
+_RANGE = rf"(?<!\d){_NUMBER}(?:\s*(?:-|–|to)\s*{_NUMBER})?"
 _WORDS = re.compile(rf"{_RANGE}[\s-]*words?\b", re.IGNORECASE)
 _PAGES = re.compile(rf"{_RANGE}[\s-]*(?:pages?|pp)\b", re.IGNORECASE)
-_PAGE_SPAN = re.compile(r"\b(?:pages|pp\.?)\s*(\d+)\s*(?:-|–|to)\s*(\d+)", re.IGNORECASE)
+_PAGE_SPAN = re.compile(r"\b(?:pages|pp\.?)\s*(\d{1,4})\s*(?:-|–|to)\s*(\d{1,4})(?!\d)", re.IGNORECASE)
 _EXERCISES = re.compile(rf"{_RANGE}\s+(?:\w+\s+)?(?:exercises|problems)\b", re.IGNORECASE)
 
 _LEAST, _MOST = 0.5, 60.0
