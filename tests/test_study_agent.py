@@ -695,6 +695,32 @@ def test_auto_schedule_off(desk):
     assert not desk.plan.exists()
 
 
+def test_advice_without_a_planner(desk):
+    """With `auto_schedule` off nobody speaks of a plan that there is not; an exam that nobody learns for is told."""
+    exam = ESSAY.replace("Essay 1", "Midterm exam").replace("essay", "exam")
+    desk.write("list.toml", QUIZ + exam)
+    desk.rules = Rules(auto_schedule=False)
+    desk.run()
+    assert desk.calls["suggest"].details == (
+        "Quiz 3 is due Wed 25 Nov 12:00. It takes about 2 hours in all.",
+        "No session is planned for Midterm exam. It is Fri 4 Dec 23:59, and nothing of it is in the log. "
+        "It takes about 10 hours in all.",
+    )
+    desk.did(60, NOW, title="Midterm exam")
+    desk.run()
+    assert [each.status for each in desk.store.advice(everything=True)] == ["told", "done"]
+
+
+def test_advice_when_the_planner_is_switched_off(desk):
+    """What was planned before is still there, and still spoken of."""
+    desk.write("list.toml", QUIZ)
+    desk.run()
+    desk.rules = Rules(auto_schedule=False)
+    desk.run(NOW + timedelta(minutes=5))
+    (known,) = desk.store.advice()
+    assert known.suggestion.text.endswith("The next session is Mon 23 Nov 15:15.")
+
+
 def test_no_source(desk):
     """Without any source the config is at fault, and the hint says how to add one."""
     desk.lists = ()

@@ -56,12 +56,14 @@ def suggest(
 
     Args:
         work: what is still to do.
-        plan: the plan for it; None when none could be made, and then there is nothing to say about it.
+        plan: the plan for it, or without a planner what is left of one; None when none could be made, and then there is
+            nothing to say about it.
         sessions: those that were known before, past ones among them.
         logged: minutes that the student says they worked, by assignment id.
         worked: minutes that need no place in the plan any more, those among them.
         free: free time as the plan saw it.
-        replan: the plan as it would be with this time taken; None when nobody can say.
+        replan: the plan as it would be with this time taken; None when nobody plans, and then it is no news that
+            something is not planned.
     """
     planned = _by_assignment(plan.sessions if plan else ())
     over = _by_assignment(session for session in sessions if session.ends_at <= now - TIME_TO_LOG)
@@ -72,7 +74,7 @@ def suggest(
     for assignment, assessment in dated:
         due = assignment.due_at or now
         upcoming = ""
-        if plan:
+        if plan and (replan or assignment.id in planned):
             upcoming = _next(planned.get(assignment.id, ()), logged.get(assignment.id, 0), assessment, zone)
         if due <= now:
             overdue.append(_overdue(assignment, assessment, due, upcoming, zone))
