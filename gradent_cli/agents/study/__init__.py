@@ -281,7 +281,8 @@ class StudyAgent:
     ) -> tuple[tuple[Suggestion, ...], int]:
         """The suggestions that are new, and about how many sessions the student was asked."""
         now = context.started_at
-        with context.shield(), self._store.together(), context.tools.call("suggest", "Suggest") as call:
+        with ExitStack() as until_told, context.tools.call("suggest", "Suggest") as call:
+            # Other days are planned for it, which can take a while: nobody who logs work has to wait for that.
             advice = suggest(
                 work,
                 plan=plan,
@@ -292,7 +293,10 @@ class StudyAgent:
                 now=now,
                 zone=self._zone,
                 replan=replan,
+                answered={each.suggestion.key for each in self._store.advice(everything=True) if each.answered},
             )
+            until_told.enter_context(context.shield())
+            until_told.enter_context(self._store.together())
             new = self._store.tell(advice, now=now, complete=complete)
             questions = self._store.ask({assignment.id for assignment, _ in work}, now=now)
             asked = sum(map(len, questions))
