@@ -51,7 +51,7 @@ class Place:
                 return parse(kept.body)
             except SourceError:  # a newer gradent may be stricter with what an older one kept
                 self.cache.forget(self.url)
-                raise
+                kept, answer = None, self._ask(SECONDS, LIMIT, {})
         understood = parse(self._body(answer, LIMIT))
         fresh = to_keep(answer.body, answer.headers)
         if fresh is not None:
