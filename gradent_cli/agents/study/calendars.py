@@ -16,8 +16,9 @@ from gradent_cli.agents.study.caldav import Collection
 from gradent_cli.agents.study.feed import OURS, Notes, Zones, read_calendars, utc
 from gradent_cli.agents.study.fetch import Place
 from gradent_cli.agents.study.recurrence import occurrences
-from gradent_cli.errors import ConfigError
+from gradent_cli.errors import ConfigError, SourceError
 from gradent_cli.records import Busy
+from gradent_cli.text import count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,10 @@ class IcsCalendar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaldavCalendar:
-    """A calendar on a CalDAV server, of which only what lies within the window is asked for."""
+    """A calendar on a CalDAV server, of which only what lies within the window is asked for.
+
+    Single events that cannot be read are left out with a warning; when none can be, the calendar cannot.
+    """
 
     name: str
     collection: Collection
@@ -106,10 +110,22 @@ class CaldavCalendar:
 
     def busy(self, *, start: datetime, end: datetime, zone: tzinfo) -> BusyTime:
         place = Place(label=self.collection.label, expected="a calendar", url=self.collection.url)
-        calendars = [
-            calendar for body in self.collection.between(start, end) for calendar in read_calendars(place, body)[0]
-        ]
-        return _taken(_joined(calendars), self.name, start, end, zone, all_day=self.all_day)
+        calendars: list[feed.Calendar] = []
+        said: dict[str, None] = {}
+        refused: list[SourceError] = []
+        for body in self.collection.between(start, end):
+            try:
+                found, warnings = read_calendars(place, body)
+            except SourceError as error:
+                refused.append(error)
+                continue
+            calendars += found
+            said |= dict.fromkeys(f"{self.name}: {warning}" for warning in warnings)
+        if refused and not calendars:
+            raise refused[0]
+        if refused:
+            said[f"{self.name}: left out {count(len(refused), 'event')} that cannot be read"] = None
+        return _taken(_joined(calendars), self.name, start, end, zone, all_day=self.all_day, warnings=tuple(said))
 
 
 def _joined(calendars: Iterable[feed.Calendar]) -> list[feed.Calendar]:
