@@ -21,9 +21,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from statistics import median
 
-from gradent_cli.agents.study import demands, words
+from gradent_cli.agents.study import words
 from gradent_cli.agents.study.schedule import remaining_hours
 from gradent_cli.records import Assessment, Assignment, Finished, Milestone
 from gradent_cli.text import one_line
@@ -146,6 +145,7 @@ def assess(
         history: what the student has finished; None is nothing.
         previous: the assessment of an earlier state of the same assignment; the new one is the next version.
     """
+    prerequisites, deliverables = _demands(assignment.description)
     kind, sure = _kind(assignment)
     effort = _effort(assignment, kind, sure, history or History())
     difficulty = kind.difficulty + (1 if (_weight(assignment) or 0) >= 1.5 * kind.weight else 0)
@@ -161,11 +161,20 @@ def assess(
         fingerprint=assignment.fingerprint,
         assessed_at=now,
         milestones=_milestones(assignment, kind, effort.likely, now),
-        prerequisites=demands.prerequisites(assignment.description),
-        deliverables=demands.deliverables(assignment.description),
+        prerequisites=prerequisites,
+        deliverables=deliverables,
         version=previous.version + 1 if previous else 1,
         basis=effort.basis,
     )
+
+
+def _demands(description: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What has to be done before and what is handed in. Most runs have nothing to ask it of."""
+    if not description.strip():
+        return (), ()
+    from gradent_cli.agents.study import demands
+
+    return demands.prerequisites(description), demands.deliverables(description)
 
 
 def outdated(assessment: Assessment, assignment: Assignment, history: History) -> bool:
@@ -335,6 +344,8 @@ def _from_past(hours: Sequence[float], kind: Kind, where: str, *, sure: float, b
         hours: not empty.
         sure: the confidence that a single one gives.
     """
+    from statistics import median
+
     least, most = min(hours), max(hours)
     low, high = {1: (0.6 * least, 1.6 * most), 2: (0.75 * least, 1.25 * most)}.get(len(hours), (least, most))
     last = kind.name.partition(" ")[2] if len(hours) == 1 else f"{len(hours)} {kind.many}"

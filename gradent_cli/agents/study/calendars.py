@@ -8,17 +8,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gradent_cli.agents.study import feed
 from gradent_cli.agents.study.cache import FeedCache
-from gradent_cli.agents.study.caldav import Collection
 from gradent_cli.agents.study.feed import OURS, Notes, Zones, read_calendars, utc
 from gradent_cli.agents.study.fetch import Place
 from gradent_cli.agents.study.recurrence import occurrences
 from gradent_cli.errors import ConfigError, SourceError
 from gradent_cli.records import Busy
 from gradent_cli.text import count
+
+if TYPE_CHECKING:
+    from gradent_cli.agents.study.caldav import Collection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ def open_calendar(
     """
     label = f"calendar '{name}'"
     if kind == "caldav":
+        from gradent_cli.agents.study.caldav import Collection
+
         collection = Collection(label=label, url=url or "", username=username, password=password)
         return CaldavCalendar(name=name, collection=collection, all_day=all_day)
     if kind != "ics":
@@ -105,7 +109,7 @@ class CaldavCalendar:
     """
 
     name: str
-    collection: Collection
+    collection: "Collection"
     all_day: bool = False
 
     def busy(self, *, start: datetime, end: datetime, zone: tzinfo) -> BusyTime:
