@@ -43,7 +43,7 @@ _WORK = frozenset(
 )
 _ASSIGNMENT_LINK = re.compile(r"/assignments/([0-9]{1,20})(?:[/?#]|$)")
 _PAGE = re.compile(r"<([^<>]*)>([^<]*)")
-_NEXT = re.compile(r"(?i)(?:^|;)\s*rel\s*=\s*(?:\"[^\"]*\bnext\b[^\"]*\"|next\b)")
+_NEXT = re.compile(r"(?i)(?:^|;)\s*rel\s*=\s*(?:\"[^\"]*?\bnext\b|next\b)")
 _ABSOLUTE = re.compile(r"https?://[!-~]{1,2000}", re.IGNORECASE)
 
 
