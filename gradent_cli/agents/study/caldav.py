@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
+from gradent_cli.agents.study.fetch import status_in_words
 from gradent_cli.errors import SourceError
 
 if TYPE_CHECKING:
@@ -111,11 +112,14 @@ class Collection:
         Raises:
             SourceError: they cannot be had.
         """
+        from html import escape
+
         names = list(names)
         found: dict[str, Entry] = {}
         for first in range(0, len(names), _AT_ONCE):
             path = urlsplit(self._root).path
-            hrefs = "".join(f"<d:href>{_text(path + quote(name))}</d:href>" for name in names[first : first + _AT_ONCE])
+            paths = [escape(path + quote(name), quote=False) for name in names[first : first + _AT_ONCE]]
+            hrefs = "".join(f"<d:href>{each}</d:href>" for each in paths)
             prop = "<d:prop><d:getetag/><c:calendar-data/></d:prop>"
             found |= self._report(f"<c:calendar-multiget {_SPACES}>{prop}{hrefs}</c:calendar-multiget>")
         return {name: found[name] for name in names if name in found and found[name].body}
@@ -333,10 +337,6 @@ def _onward(address: str, location: str) -> str | None:
     return target if same else None
 
 
-def _text(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def _in_words(status: int, verb: str) -> tuple[str, str | None]:
     """Why a request was refused, and what to do about it."""
     words: dict[int, tuple[str, str | None]] = {
@@ -359,6 +359,4 @@ def _in_words(status: int, verb: str) -> tuple[str, str | None]:
     if status in words:
         why, hint = words[status]
         return why, _MAKE if verb == "make" else hint
-    if status == 429 or status >= 500:
-        return f"the server cannot answer at the moment (HTTP {status})", None
-    return f"the server answered with HTTP {status}", _ADDRESS if 200 <= status < 400 else None
+    return status_in_words(status), _ADDRESS if 200 <= status < 400 else None
