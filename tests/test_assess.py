@@ -1,5 +1,7 @@
 """Estimates of work, from what an assignment says about itself and what work like it took before."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -81,12 +83,28 @@ def test_asked_for(title, description, likely, what):
         ("Final exam", "20 problems in 90 minutes"),
         ("Project", "with a summary of 100 words"),
         ("Essay 1", "999999999 words"),
+        pytest.param("Essay 1", "9" * 4900 + " words", id="5000 digits"),
         ("Reading", "pages 80-41"),
+        pytest.param("Reading", "pages 1-" + "9" * 4900, id="page of 5000 digits"),
     ],
 )
 def test_numbers_that_are_not_the_work(title, description):
     """A number that cannot be the whole work changes nothing."""
     assert hours(replace(ESSAY, title=title, description=description)) == hours(replace(ESSAY, title=title))
+
+
+def test_digits_without_end():
+    """Fifty descriptions of digits are looked at in one pass each: minutes without that, half a minute is the guard."""
+    program = """
+from datetime import UTC, datetime
+from gradent_cli.agents.study.assess import assess
+from gradent_cli.records import Assignment
+for number in range(50):
+    essay = Assignment(source="s", key="k", title="Essay", due_at=None, description="1" * (4900 + number))
+    print(assess(essay, now=datetime(2026, 11, 23, tzinfo=UTC)).basis)
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.split() == ["kind"] * 50
 
 
 def test_own_estimate_wins():

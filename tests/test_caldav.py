@@ -977,6 +977,32 @@ def test_what_blocks(busy):
     ) == [("13 08:00", "13 09:00"), ("14 12:00", "14 13:30"), ("15 06:00", "15 07:00")]
 
 
+@pytest.mark.parametrize("torn", [1, 2, 3])
+def test_busy_events_that_cannot_be_read(relay, ada, torn):
+    """They are left out and counted; only when nothing can be read, the calendar cannot be."""
+    ada.make()
+    for day in (13, 14, 15):
+        ada.put(f"{day}.ics", vevent(f"UID:{day}", f"DTSTART:202610{day}T080000Z", f"DTEND:202610{day}T090000Z"))
+
+    def tamper(_: Request, answer: Answer) -> Answer:
+        for day in range(15, 15 - torn, -1):
+            event = re.compile(rb"BEGIN:VCALENDAR(?:(?!END:VCALENDAR).)*?UID:%d.*?END:VCALENDAR" % day, re.DOTALL)
+            answer.body = event.sub(lambda found: found[0].removesuffix(b"END:VCALENDAR"), answer.body)
+        return answer
+
+    relay.tamper = tamper
+    calendar = open_calendar(
+        "caldav", name="work", url=relay.url(ada), path=None, username=ada.username, password=ada.password
+    )
+    if torn == 3:
+        with pytest.raises(SourceError, match="cannot read calendar 'work': it stops half way"):
+            calendar.busy(start=START, end=END, zone=AMSTERDAM)
+        return
+    found = calendar.busy(start=START, end=END, zone=AMSTERDAM)
+    assert [each.starts_at.day for each in found.busy] == [13, 14, 15][:-torn]
+    assert found.warnings == (f"work: left out {('1 event', '2 events')[torn - 1]} that cannot be read",)
+
+
 def test_series_over_the_clock_change(busy):
     """A weekly lecture stays at ten on its own clock; excluded, moved, cancelled and freed instances are heeded."""
     zone = "TZID=Europe/Amsterdam"

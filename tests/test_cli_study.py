@@ -1,7 +1,7 @@
 """`plan` and `assignments` on what a run has saved."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -145,7 +145,7 @@ def test_what_is_done_has_nothing_left(gradent, config):
 def test_what_was_taken_out_of_the_plan_is_said(gradent, config, home, state):
     """It is left to do, and not planned."""
     config("list")
-    (home / "list.toml").write_text(ESSAY.replace("2099-12-01", f"{date.today() + timedelta(days=9)}"))
+    (home / "list.toml").write_text(ESSAY.replace("2099-12-01", f"{datetime.now(UTC).date() + timedelta(days=9)}"))
     gradent("run")
     connection = open_database(state / "gradent.db")
     connection.execute("UPDATE sessions SET declined = 1, cancelled = 1")

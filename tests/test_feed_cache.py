@@ -132,6 +132,26 @@ def test_only_what_was_understood_is_kept(server, folder, read, body):
     assert server.requests[-1].headers["If-None-Match"] == first
 
 
+def test_what_is_unchanged_but_no_longer_understood(server, folder, read, url):
+    """What an older gradent kept and this one cannot read is asked for anew in the same run, and then replaced."""
+    feed = Feed(server)
+    FeedCache(folder, now=NOW).keep(url, Kept(body=FEED[:-40], tag=feed.validator))
+    assert read(read_only=True) == ["Essay"]
+    assert feed.asked == [feed.validator, ""]
+    assert read() == read() == ["Essay"]
+    assert feed.asked[2:] == [feed.validator, "", feed.validator]
+
+
+def test_unchanged_and_not_understood_for_good(server, folder, read, url):
+    """A feed that cannot be read anew either fails as it would without anything kept, and is not asked a third time."""
+    feed = Feed(server, FEED[:-40])
+    FeedCache(folder, now=NOW).keep(url, Kept(body=FEED[:-40], tag=feed.validator))
+    with pytest.raises(SourceError, match="stops half way"):
+        read()
+    assert feed.asked == [feed.validator, ""]
+    assert list(folder.iterdir()) == []
+
+
 def test_unchanged_without_having_asked(server, read):
     """A server that says "unchanged" to who has nothing is refused in words."""
     server.answer = Answer(304, b"")

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -19,10 +20,15 @@ print("IMPORTED", *sys.modules, file=sys.stderr)
 """
 
 
-def imported(*arguments):
-    """The top-level modules that a command has imported when it ends."""
+def modules(*arguments):
+    """All that a command has imported when it ends."""
     done = subprocess.run([sys.executable, "-P", "-c", PROBE, *arguments], capture_output=True, text=True, check=True)
-    return {name.partition(".")[0] for name in done.stderr.rpartition("IMPORTED")[2].split()}
+    return set(done.stderr.rpartition("IMPORTED")[2].split())
+
+
+def imported(*arguments):
+    """The top-level modules of these."""
+    return {name.partition(".")[0] for name in modules(*arguments)}
 
 
 @pytest.fixture
@@ -47,3 +53,27 @@ def quiet_agent(home):
 def test_a_command_imports_only_what_it_needs(quiet_agent, arguments, allowed):
     """Heavy guests come late: no network library without a channel, no calendar library without a calendar."""
     assert imported(*arguments) & set(HEAVY) <= allowed
+
+
+@pytest.fixture
+def student(home):
+    """A config with a list of assignments, and no calendar and no channel."""
+    path = home / ".config/gradent/config.toml"
+    path.parent.mkdir(parents=True)
+    list_path = home / "list.toml"
+    due = datetime.now(UTC) + timedelta(days=9)
+    list_path.write_text(f'[[assignment]]\ntitle = "Essay"\ndue = {due:%Y-%m-%d}\nnotes = "Submit a PDF."\n')
+    path.write_text(f'[study]\ntimezone = "UTC"\n[[study.sources]]\nkind = "toml"\npath = "{list_path}"\n')
+
+
+def test_a_study_run_imports_only_what_it_needs(student):
+    """Without a calendar there is no XML, and words are looked at only where there are new ones."""
+    never = {"xml", "httpx", "icalendar", "recurring_ical_events", "statistics", "tomlkit", "rich"}
+    demands = "gradent_cli.agents.study.demands"
+    first = modules("run", "--quiet")
+    assert {"tomllib", "gradent_cli.agents.study.schedule", demands} <= first
+    assert {name.partition(".")[0] for name in first} & never == set()
+    second = modules("run", "--quiet")
+    assert "gradent_cli.agents.study.schedule" in second
+    assert {name.partition(".")[0] for name in second} & never == set()
+    assert demands not in second

@@ -269,6 +269,19 @@ def test_pages_without_end(server, refusal):
     assert len(server.requests) == MOST_PAGES
 
 
+def test_a_link_without_end(server, harvest):
+    """A page named in 80 kB of header is found in one pass: else the time for reading would not do for forty."""
+    pages = iter(range(40))
+
+    def paged(_):
+        more = next(pages, None)
+        return Answer(200, b"[]", {"Link": f'</{more}>; rel="{"next-" * 16_000}'} if more is not None else {})
+
+    server.answer = paged
+    assert harvest().assignments == ()
+    assert len(server.requests) == 41
+
+
 def test_bytes_are_counted_over_all_pages(server, refusal):
     """Pages that are each small enough are too much together."""
     page = b'[{"plannable_type": "announcement", "x": "' + b"x" * 9_000_000 + b'"}]'

@@ -120,7 +120,9 @@ def test_due_dates(harvest, due, utc):
     ("text", "why"),
     [
         ("[[assignment]]\ntitle = \n", "not valid TOML: invalid value (at line 2, column 9)"),
-        ("x = " + "[" * 5000, "not valid TOML: brackets too deep, or a number or date that cannot be"),
+        ("x = " + "[" * 5000, "not valid TOML: brackets in brackets, too many to be read"),
+        ("x = 1\ny = " + "1" * 5000, "not valid TOML: a number with too many digits (at line 2)"),
+        ("x = 1\ny = 2026-02-30", "not valid TOML: invalid date or datetime (at line 2, column 5)"),
         (
             "[[assignments]]\n",
             "there is no 'assignments' in a list of assignments; each one begins with [[assignment]]",

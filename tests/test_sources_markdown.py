@@ -1,5 +1,7 @@
 """Assignments among a student's Markdown notes."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -265,3 +267,35 @@ def test_any_text(tmp_path, text):
         assert all(each.title for each in found.assignments)
         assert len({each.id for each in found.assignments}) == len(found.assignments)
     assert "): line " in refused
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "- [ ]" + " " * 1_000_000,
+        "- [ ]" + " " * 500_000 + "Essay" + "\t" * 500_000,
+        "- [ ] Essay due:" + " " * 1_000_000,
+        "- [ ] Essay " + "[a](https://b" * 80_000,
+        "- [ ] Essay " + '@"' * 500_000,
+    ],
+    ids=["blanks", "around", "due", "links", "quotes"],
+)
+def test_a_line_without_end(tmp_path, line):
+    """A megabyte in one line is read in one pass: backtracking would take hours, the minute guards against that."""
+    path = tmp_path / "long.md"
+    path.write_text(f"{line}\n- [ ] Next\n")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", READ, str(path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "Next"
+
+
+READ = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from gradent_cli.agents.study.sources import open_source
+source = open_source("markdown", name="mine", url=None, path=Path(sys.argv[1]))
+for each in source.read(now=datetime(2026, 10, 1, tzinfo=UTC), zone=UTC).assignments:
+    print(each.title)
+"""

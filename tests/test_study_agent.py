@@ -1,11 +1,14 @@
 """The study agent on real files and a real database: what a run does, and what the next one leaves alone."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from sqlite3 import Connection
+from types import FrameType
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,7 +20,7 @@ from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.study import StudyAgent
 from gradent_cli.agents.study.calendars import open_calendar
 from gradent_cli.agents.study.progress import Progress
-from gradent_cli.agents.study.schedule import Rules, planned_minutes
+from gradent_cli.agents.study.schedule import Rules, planned_minutes, schedule
 from gradent_cli.agents.study.sources import open_source
 from gradent_cli.agents.study.store import Store
 from gradent_cli.database import open_database
@@ -63,6 +66,7 @@ class Desk:
     folder: Path
     store: Store
     progress: Progress
+    connection: Connection
     rules: Rules = field(default_factory=Rules)
     lists: tuple[str, ...] = ("list.toml",)
     busy: tuple[str, ...] = ()
@@ -115,7 +119,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     folder = tmp_path / "desk"
     folder.mkdir()
     connection = open_database(tmp_path / "gradent.db")
-    yield Desk(folder, Store(connection), Progress(connection))
+    yield Desk(folder, Store(connection), Progress(connection), connection)
     connection.close()
 
 
@@ -350,7 +354,7 @@ def test_days_of_a_student(tmp_path_factory, ticks):
     """Whenever they log what: what is planned and logged is the whole work, and nothing is asked or told twice."""
     folder = tmp_path_factory.mktemp("desk")
     with closing(open_database(folder / "gradent.db")) as connection:
-        desk = Desk(folder, Store(connection), Progress(connection))
+        desk = Desk(folder, Store(connection), Progress(connection), connection)
         desk.write("list.toml", ESSAY.replace("12-04", "12-20") + QUIZ.replace("11-25", "12-19"))
         desk.run()
         now, asked, told = NOW, list[str](), list[str]()
@@ -693,6 +697,69 @@ def test_auto_schedule_off(desk):
     assert report.lines == ("Assessed 2 assignments", "Generated 1 study suggestion")
     assert desk.store.sessions.all() == ()
     assert not desk.plan.exists()
+
+
+def test_advice_without_a_planner(desk):
+    """With `auto_schedule` off nobody speaks of a plan that there is not; an exam that nobody learns for is told."""
+    exam = ESSAY.replace("Essay 1", "Midterm exam").replace("essay", "exam")
+    desk.write("list.toml", QUIZ + exam)
+    desk.rules = Rules(auto_schedule=False)
+    desk.run()
+    assert desk.calls["suggest"].details == (
+        "Quiz 3 is due Wed 25 Nov 12:00. It takes about 2 hours in all.",
+        (
+            "No session is planned for Midterm exam. It is Fri 4 Dec 23:59, and nothing of it is in the log. "
+            "It takes about 10 hours in all."
+        ),
+    )
+    desk.did(60, NOW, title="Midterm exam")
+    desk.run()
+    assert [each.status for each in desk.store.suggestions.all(everything=True)] == ["told", "done"]
+
+
+def test_advice_when_the_planner_is_switched_off(desk):
+    """What was planned before is still there, and still spoken of."""
+    desk.write("list.toml", QUIZ)
+    desk.run()
+    desk.rules = Rules(auto_schedule=False)
+    desk.run(NOW + timedelta(minutes=5))
+    (known,) = desk.store.suggestions.all()
+    assert known.suggestion.text.endswith("The next session is Mon 23 Nov 15:15.")
+
+
+def test_nobody_waits_for_the_planner(desk):
+    """The plan and those for a day of rest are made while the database is free for whoever logs work."""
+    desk.write("list.toml", ESSAY.replace("2026-12-04", "2026-12-20") + "effort_hours = 60\n")
+    held = plans_made(desk)
+    assert desk.store.suggestions.all()[-1].suggestion.title.startswith("Keep ")
+    assert len(held) > 1
+    assert not any(held)
+
+
+def test_a_day_of_rest_that_was_answered_is_not_planned_again(desk):
+    """Then a run makes one plan, and the answer stays."""
+    desk.write("list.toml", ESSAY.replace("2026-12-04", "2026-12-20") + "effort_hours = 60\n")
+    plans_made(desk)
+    (rest,) = desk.store.suggestions.all()
+    desk.store.suggestions.answer(rest.suggestion.key, "dismissed", now=NOW)
+    assert len(plans_made(desk)) == 1
+    assert [each.status for each in desk.store.suggestions.all(everything=True)] == ["dismissed"]
+
+
+def plans_made(desk: Desk) -> list[bool]:
+    """Run; for every plan that was made, whether the database was locked for it meanwhile."""
+    held: list[bool] = []
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is schedule.__code__:
+            held.append(desk.connection.in_transaction)
+
+    sys.setprofile(watch)
+    try:
+        desk.run()
+    finally:
+        sys.setprofile(None)
+    return held
 
 
 def test_no_source(desk):

@@ -37,13 +37,17 @@ def advice(
     logged: dict[str, int] | None = None,
     worked: dict[str, int] | None = None,
     now: datetime = NOW,
+    answered: tuple[str, ...] = (),
+    asked: list[tuple[Busy, ...]] | None = None,
 ):
-    """What is suggested. Without `worked` only what was logged is."""
+    """What is suggested. Without `worked` only what was logged is. `asked` gets the time of every other plan."""
     rules, logged = rules or Rules(), logged or {}
     worked = worked or logged
     free = days(rules.hours, busy=(), start=now, end=now + 60 * DAY, zone=UTC)
 
     def replan(*busy: Busy) -> Plan:
+        if asked is not None:
+            asked.append(busy)
         return schedule(tasks, busy=busy, sessions=sessions, worked=worked, rules=rules, now=now, zone=UTC)
 
     return suggest(
@@ -56,6 +60,7 @@ def advice(
         now=now,
         zone=UTC,
         replan=replan,
+        answered=answered,
     )
 
 
@@ -228,6 +233,25 @@ def test_no_rest_at_the_price_of_a_deadline():
     due = NOW.replace(hour=13) + 7 * DAY
     tight = [(replace(task, due_at=due), assessment) for task, assessment in tasks]
     assert not [each for each in advice(tight, sessions=sessions, rules=rules) if each.category == "wellness"]
+
+
+def test_no_rest_while_work_is_late():
+    """While something does not fit, no day of rest is offered, and no other plan is made to find one."""
+    tasks, sessions = full_week()
+    late = Plan(sessions=sessions, short=(Shortfall(assignment_id=tasks[0][0].id, minutes=15, remedy="More"),))
+    asked: list[tuple[Busy, ...]] = []
+    assert not [each for each in advice(tasks, plan=late, asked=asked) if each.category == "wellness"]
+    assert asked == []
+
+
+def test_a_rest_that_was_answered_is_not_looked_for():
+    """Whoever has said what they think of this week's day of rest costs no other plan."""
+    tasks, sessions = full_week()
+    asked: list[tuple[Busy, ...]] = []
+    plan = Plan(sessions=sessions)
+    assert len(advice(tasks, plan=plan, asked=asked)) == len(asked) == 1
+    assert advice(tasks, plan=plan, asked=asked, answered=("rest:2026-W48",)) == ()
+    assert len(asked) == 1
 
 
 def test_overload():

@@ -114,7 +114,9 @@ class StudyAgent:
         free = days(self._rules.hours, busy=seen.busy or (), start=now, end=end, zone=self._zone)
         work, assessed = self._assess(context, seen, worked, free)
         plan, replan = None, None
-        if seen.busy is not None:
+        if not self._rules.auto_schedule:
+            plan = Plan(sessions=tuple(each for each in sessions if each.ends_at > now))  # what the student has
+        elif seen.busy is not None:
             given, rules, zone = seen.busy, self._rules, self._zone
 
             def replan(*taken: Busy) -> Plan:
@@ -122,7 +124,9 @@ class StudyAgent:
                 return schedule(work, busy=busy, sessions=sessions, worked=settled, rules=rules, now=now, zone=zone)
 
             plan = replan()
-        suggestions, asked = self._suggest(context, work, plan, sessions, worked, free, replan)
+        suggestions, asked = self._suggest(
+            context, work, plan, sessions, worked, free, replan, complete=seen.busy is not None
+        )
         planned = self._schedule(context, work, plan) if self._rules.auto_schedule else PlanChanges()
         report = _report(seen, assessed, suggestions, asked, planned, plan if self._rules.auto_schedule else None)
         errors = self._publish(context, pulled) if pulled is not None else ()
@@ -278,10 +282,13 @@ class StudyAgent:
         worked: Mapping[str, int],
         free: Sequence[Day],
         replan: Callable[[Busy], Plan] | None,
+        *,
+        complete: bool,
     ) -> tuple[tuple[Suggestion, ...], int]:
         """The suggestions that are new, and about how many sessions the student was asked."""
         now = context.started_at
-        with context.shield(), self._store.together(), context.tools.call("suggest", "Suggest") as call:
+        with ExitStack() as until_told, context.tools.call("suggest", "Suggest") as call:
+            # Other days are planned for it, which can take a while: nobody who logs work has to wait for that.
             advice = suggest(
                 work,
                 plan=plan,
@@ -292,8 +299,13 @@ class StudyAgent:
                 now=now,
                 zone=self._zone,
                 replan=replan,
+                answered={
+                    each.suggestion.key for each in self._store.suggestions.all(everything=True) if each.answered
+                },
             )
-            new = self._store.suggestions.tell(advice, now=now, complete=plan is not None)
+            until_told.enter_context(context.shield())
+            until_told.enter_context(self._store.together())
+            new = self._store.suggestions.tell(advice, now=now, complete=complete)
             questions = self._store.sessions.ask({assignment.id for assignment, _ in work}, now=now)
             asked = sum(map(len, questions))
             names = Names(self._store.assignments() if questions else ())

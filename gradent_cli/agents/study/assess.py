@@ -21,9 +21,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from statistics import median
 
-from gradent_cli.agents.study import demands, words
+from gradent_cli.agents.study import words
 from gradent_cli.agents.study.schedule import remaining_hours
 from gradent_cli.records import Assessment, Assignment, Finished, Milestone
 from gradent_cli.text import one_line
@@ -77,11 +76,12 @@ _KEYWORD = re.compile("|".join(rf"(?P<k{i}>\b(?:{names})\b)" for i, (_, names) i
 # "Essay on the Manhattan project" is an essay: what follows one of these describes it, it does not name it.
 _TAIL = re.compile(r"\s+(?:on|for|of|about|with|from|in|to)\s+|\s*[:;,(\[|/–—]\s*|\s+-\s+", re.IGNORECASE)
 
-_NUMBER = r"(\d{1,3}(?:[,.\u00a0 ]\d{3})+|\d+)"
-_RANGE = rf"{_NUMBER}(?:\s*(?:-|–|to)\s*{_NUMBER})?"
+# Bounded, and never the end of a longer one: whatever stands in a description is looked at in one pass.
+_NUMBER = r"(\d{1,3}(?:[,.\u00a0 ]\d{3}){1,3}|\d{1,9})"
+_RANGE = rf"(?<!\d){_NUMBER}(?:\s*(?:-|–|to)\s*{_NUMBER})?"
 _WORDS = re.compile(rf"{_RANGE}[\s-]*words?\b", re.IGNORECASE)
 _PAGES = re.compile(rf"{_RANGE}[\s-]*(?:pages?|pp)\b", re.IGNORECASE)
-_PAGE_SPAN = re.compile(r"\b(?:pages|pp\.?)\s*(\d+)\s*(?:-|–|to)\s*(\d+)", re.IGNORECASE)
+_PAGE_SPAN = re.compile(r"\b(?:pages|pp\.?)\s*(\d{1,4})\s*(?:-|–|to)\s*(\d{1,4})(?!\d)", re.IGNORECASE)
 _EXERCISES = re.compile(rf"{_RANGE}\s+(?:\w+\s+)?(?:exercises|problems)\b", re.IGNORECASE)
 
 _LEAST, _MOST = 0.5, 60.0
@@ -145,6 +145,7 @@ def assess(
         history: what the student has finished; None is nothing.
         previous: the assessment of an earlier state of the same assignment; the new one is the next version.
     """
+    prerequisites, deliverables = _demands(assignment.description)
     kind, sure = _kind(assignment)
     effort = _effort(assignment, kind, sure, history or History())
     difficulty = kind.difficulty + (1 if (_weight(assignment) or 0) >= 1.5 * kind.weight else 0)
@@ -160,11 +161,20 @@ def assess(
         fingerprint=assignment.fingerprint,
         assessed_at=now,
         milestones=_milestones(assignment, kind, effort.likely, now),
-        prerequisites=demands.prerequisites(assignment.description),
-        deliverables=demands.deliverables(assignment.description),
+        prerequisites=prerequisites,
+        deliverables=deliverables,
         version=previous.version + 1 if previous else 1,
         basis=effort.basis,
     )
+
+
+def _demands(description: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What has to be done before and what is handed in. Most runs have nothing to ask it of."""
+    if not description.strip():
+        return (), ()
+    from gradent_cli.agents.study import demands
+
+    return demands.prerequisites(description), demands.deliverables(description)
 
 
 def outdated(assessment: Assessment, assignment: Assignment, history: History) -> bool:
@@ -334,6 +344,8 @@ def _from_past(hours: Sequence[float], kind: Kind, where: str, *, sure: float, b
         hours: not empty.
         sure: the confidence that a single one gives.
     """
+    from statistics import median
+
     least, most = min(hours), max(hours)
     low, high = {1: (0.6 * least, 1.6 * most), 2: (0.75 * least, 1.25 * most)}.get(len(hours), (least, most))
     last = kind.name.partition(" ")[2] if len(hours) == 1 else f"{len(hours)} {kind.many}"

@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin, urlsplit
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
 
+from gradent_cli.agents.study.fetch import status_in_words
 from gradent_cli.errors import SourceError
 
 if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
     from gradent_cli.web import Answer
 
 SECONDS = 30.0
@@ -111,11 +112,14 @@ class Collection:
         Raises:
             SourceError: they cannot be had.
         """
+        from html import escape
+
         names = list(names)
         found: dict[str, Entry] = {}
         for first in range(0, len(names), _AT_ONCE):
             path = urlsplit(self._root).path
-            hrefs = "".join(f"<d:href>{_text(path + quote(name))}</d:href>" for name in names[first : first + _AT_ONCE])
+            paths = [escape(path + quote(name), quote=False) for name in names[first : first + _AT_ONCE]]
+            hrefs = "".join(f"<d:href>{each}</d:href>" for each in paths)
             prop = "<d:prop><d:getetag/><c:calendar-data/></d:prop>"
             found |= self._report(f"<c:calendar-multiget {_SPACES}>{prop}{hrefs}</c:calendar-multiget>")
         return {name: found[name] for name in names if name in found and found[name].body}
@@ -175,7 +179,7 @@ class Collection:
     def _root(self) -> str:
         return self.url.rstrip("/") + "/"
 
-    def _propfind(self, depth: str, properties: str) -> Element:
+    def _propfind(self, depth: str, properties: str) -> "Element":
         body = f"<d:propfind {_SPACES}><d:prop>{properties}</d:prop></d:propfind>"
         answer = self._ask("PROPFIND", "", "read", body.encode(), {**_XML, "Depth": depth})
         return self._multistatus(answer)
@@ -219,7 +223,7 @@ class Collection:
             return MissingError(f"cannot {verb} {self.label}: {why}", hint=hint)
         return self.refusal(verb, why, hint=hint)
 
-    def _multistatus(self, answer: "Answer") -> Element:
+    def _multistatus(self, answer: "Answer") -> "Element":
         if answer.status != 207:
             raise self._refused("read", answer.status)
         if answer.cut:
@@ -235,14 +239,14 @@ class Collection:
             raise self.refusal("read", "the server shows only a part of it, so nothing of it is used")
         return root
 
-    def _listed(self, root: Element) -> list[Element]:
+    def _listed(self, root: "Element") -> "list[Element]":
         """The responses of a listing, which must be that of a calendar; its own comes first."""
         responses = sorted(root.iterfind(f"{_DAV}response"), key=lambda each: self._name(each) != "")
         if not responses or responses[0].find(f".//{_DAV}resourcetype/{_CALDAV}calendar") is None:
             raise self.refusal("read", "what is at its address is not a calendar", hint=_ADDRESS)
         return responses
 
-    def _entries(self, responses: Iterable[Element]) -> dict[str, Entry]:
+    def _entries(self, responses: "Iterable[Element]") -> dict[str, Entry]:
         """Everything in the collection that is there, whatever the server can say of it."""
         found: dict[str, Entry] = {}
         for response in responses:
@@ -256,7 +260,7 @@ class Collection:
             found[name] = Entry(etag=etag or None, body=body.encode())
         return found
 
-    def _name(self, response: Element) -> str | None:
+    def _name(self, response: "Element") -> str | None:
         """The last part of an address within the collection, "" for the collection itself; None for anything else."""
         href = (response.findtext(f"{_DAV}href") or "").strip()
         try:
@@ -279,12 +283,15 @@ _MAKE = "make a calendar for study sessions with your calendar program, and give
 _ADDRESS = "give the address of one calendar, as the service shows it for CalDAV"
 
 
-def parse(body: bytes) -> Element:
+def parse(body: bytes) -> "Element":
     """The root of an XML document. What declares a document type is refused: entities can grow without end.
 
     Raises:
         ValueError: it is not one; the text says so to a person.
     """
+    from xml.etree.ElementTree import TreeBuilder
+    from xml.parsers import expat
+
     builder = TreeBuilder()
     parser = expat.ParserCreate(namespace_separator="}")
     parser.buffer_text = True
@@ -311,7 +318,7 @@ def parse(body: bytes) -> Element:
     return builder.close()
 
 
-def _properties(response: Element) -> Iterator[Element]:
+def _properties(response: "Element") -> "Iterator[Element]":
     """What the server could say, without what it has not."""
     for group in response.iterfind(f"{_DAV}propstat"):
         properties = group.find(f"{_DAV}prop")
@@ -328,10 +335,6 @@ def _onward(address: str, location: str) -> str | None:
         return None
     same = before == after or (before[0], before[1], "https") == ("http", after[1], after[0])
     return target if same else None
-
-
-def _text(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _in_words(status: int, verb: str) -> tuple[str, str | None]:
@@ -356,6 +359,4 @@ def _in_words(status: int, verb: str) -> tuple[str, str | None]:
     if status in words:
         why, hint = words[status]
         return why, _MAKE if verb == "make" else hint
-    if status == 429 or status >= 500:
-        return f"the server cannot answer at the moment (HTTP {status})", None
-    return f"the server answered with HTTP {status}", _ADDRESS if 200 <= status < 400 else None
+    return status_in_words(status), _ADDRESS if 200 <= status < 400 else None

@@ -8,16 +8,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gradent_cli.agents.study import feed
 from gradent_cli.agents.study.cache import FeedCache
-from gradent_cli.agents.study.caldav import Collection
 from gradent_cli.agents.study.feed import OURS, Notes, Zones, read_calendars, utc
 from gradent_cli.agents.study.fetch import Place
 from gradent_cli.agents.study.recurrence import occurrences
-from gradent_cli.errors import ConfigError
+from gradent_cli.errors import ConfigError, SourceError
 from gradent_cli.records import Busy
+from gradent_cli.text import count
+
+if TYPE_CHECKING:
+    from gradent_cli.agents.study.caldav import Collection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,8 @@ def open_calendar(
     """
     label = f"calendar '{name}'"
     if kind == "caldav":
+        from gradent_cli.agents.study.caldav import Collection
+
         collection = Collection(label=label, url=url or "", username=username, password=password)
         return CaldavCalendar(name=name, collection=collection, all_day=all_day)
     if kind != "ics":
@@ -98,18 +103,33 @@ class IcsCalendar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaldavCalendar:
-    """A calendar on a CalDAV server, of which only what lies within the window is asked for."""
+    """A calendar on a CalDAV server, of which only what lies within the window is asked for.
+
+    Single events that cannot be read are left out with a warning; when none can be, the calendar cannot.
+    """
 
     name: str
-    collection: Collection
+    collection: "Collection"
     all_day: bool = False
 
     def busy(self, *, start: datetime, end: datetime, zone: tzinfo) -> BusyTime:
         place = Place(label=self.collection.label, expected="a calendar", url=self.collection.url)
-        calendars = [
-            calendar for body in self.collection.between(start, end) for calendar in read_calendars(place, body)[0]
-        ]
-        return _taken(_joined(calendars), self.name, start, end, zone, all_day=self.all_day)
+        calendars: list[feed.Calendar] = []
+        said: dict[str, None] = {}
+        refused: list[SourceError] = []
+        for body in self.collection.between(start, end):
+            try:
+                found, warnings = read_calendars(place, body)
+            except SourceError as error:
+                refused.append(error)
+                continue
+            calendars += found
+            said |= dict.fromkeys(f"{self.name}: {warning}" for warning in warnings)
+        if refused and not calendars:
+            raise refused[0]
+        if refused:
+            said[f"{self.name}: left out {count(len(refused), 'event')} that cannot be read"] = None
+        return _taken(_joined(calendars), self.name, start, end, zone, all_day=self.all_day, warnings=tuple(said))
 
 
 def _joined(calendars: Iterable[feed.Calendar]) -> list[feed.Calendar]:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from gradent_cli.agents.study.fetch import UTF_16_MARKS, Place, decode
+from gradent_cli.agents.study.plan_ics import UID_DOMAIN
 from gradent_cli.text import count, one_line
 
-OURS = "@gradent"
+OURS = f"@{UID_DOMAIN}"
 """How the UIDs of gradent's own study sessions end; they are neither work nor taken time."""
 
 # fmt: off

@@ -51,7 +51,7 @@ class Place:
                 return parse(kept.body)
             except SourceError:  # a newer gradent may be stricter with what an older one kept
                 self.cache.forget(self.url)
-                raise
+                kept, answer = None, self._ask(SECONDS, LIMIT, {})
         understood = parse(self._body(answer, LIMIT))
         fresh = to_keep(answer.body, answer.headers)
         if fresh is not None:
@@ -116,7 +116,7 @@ class Place:
 
     def _body(self, answer: "Answer", limit: int) -> bytes:
         if answer.status != 200:
-            raise self.refusal(_status_in_words(answer.status))
+            raise self.refusal(_refusal_in_words(answer.status))
         if answer.cut:
             size = answer.headers.get("content-length", "")
             said = f"it has {_megabytes(int(size))}" if size.isdecimal() and int(size) > limit else "its answer goes on"
@@ -166,13 +166,18 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f}".removesuffix(".0") + " MB"
 
 
-def _status_in_words(status: int) -> str:
+def _refusal_in_words(status: int) -> str:
     if status in (401, 403):
         return f"the link is no longer valid (HTTP {status}); copy a new one from where the first one came from"
     if status in (404, 410):
         return f"nothing is at its link any more (HTTP {status}); copy a new one from where the first one came from"
     if status == 304:
         return "the server says that nothing changed, though it was asked for everything (HTTP 304)"
+    return status_in_words(status)
+
+
+def status_in_words(status: int) -> str:
+    """What an HTTP status says that means nothing particular where it was met."""
     if status == 429 or status >= 500:
         return f"the server cannot answer at the moment (HTTP {status})"
     return f"the server answered with HTTP {status}"

@@ -17,7 +17,7 @@ How many of them are told, and when, is the store's to say.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
 from gradent_cli.agents.study import words
@@ -51,17 +51,21 @@ def suggest(
     now: datetime,
     zone: tzinfo,
     replan: Callable[[Busy], Plan] | None = None,
+    answered: Collection[str] = (),
 ) -> tuple[Suggestion, ...]:
     """All that is true now, ranked as above.
 
     Args:
         work: what is still to do.
-        plan: the plan for it; None when none could be made, and then there is nothing to say about it.
+        plan: the plan for it, or without a planner what is left of one; None when none could be made, and then there is
+            nothing to say about it.
         sessions: those that were known before, past ones among them.
         logged: minutes that the student says they worked, by assignment id.
         worked: minutes that need no place in the plan any more, those among them.
         free: free time as the plan saw it.
-        replan: the plan as it would be with this time taken; None when nobody can say.
+        replan: the plan as it would be with this time taken; None when nobody plans, and then it is no news that
+            something is not planned.
+        answered: the keys of what the student has answered. What takes long to find out is not asked again.
     """
     planned = _by_assignment(plan.sessions if plan else ())
     over = _by_assignment(session for session in sessions if session.ends_at <= now - TIME_TO_LOG)
@@ -72,7 +76,7 @@ def suggest(
     for assignment, assessment in dated:
         due = assignment.due_at or now
         upcoming = ""
-        if plan:
+        if plan and (replan or assignment.id in planned):
             upcoming = _next(planned.get(assignment.id, ()), logged.get(assignment.id, 0), assessment, zone)
         if due <= now:
             overdue.append(_overdue(assignment, assessment, due, upcoming, zone))
@@ -96,7 +100,7 @@ def suggest(
             passed, done = over.get(assignment.id, ()), worked.get(assignment.id, 0)
             found += _behind(assignment, assessment, passed, done, planned.get(assignment.id, ()), now, zone)
         found += _gap(dated, planned, free, now, zone)
-        found += _rest(plan, free, now, zone, replan) if replan else ()
+        found += _rest(plan, free, now, zone, replan, answered) if replan else ()
     return tuple(found)
 
 
@@ -271,9 +275,21 @@ def _gap(
 
 
 def _rest(
-    plan: Plan, free: Sequence[Day], now: datetime, zone: tzinfo, replan: Callable[[Busy], Plan]
+    plan: Plan,
+    free: Sequence[Day],
+    now: datetime,
+    zone: tzinfo,
+    replan: Callable[[Busy], Plan],
+    answered: Collection[str],
 ) -> tuple[Suggestion, ...]:
-    """Of seven days that all have sessions, the one with the least to do that can be kept free without being late."""
+    """Of seven days that all have sessions, the one with the least to do that can be kept free without being late.
+
+    While anything is late anyway, nobody rests.
+    """
+    year, week, _ = now.astimezone(zone).isocalendar()
+    key = f"rest:{year}-W{week:02}"
+    if plan.short or key in answered:
+        return ()
     starts = [day.starts for day in free]
     tomorrow = bisect_right(starts, quarter_down(now))
     if tomorrow + _WEEK >= len(free):
@@ -285,17 +301,14 @@ def _rest(
             days[index].append(session)
     if not all(days):
         return ()
-    late = sum(short.minutes for short in plan.short)
     for minutes, index in sorted((planned_minutes(sessions), index) for index, sessions in enumerate(days)):
         begin, end = to_moment(starts[tomorrow + index]), to_moment(starts[tomorrow + index + 1])
         if any(session.pinned for session in days[index]):
             continue
-        other = replan(Busy(starts_at=begin, ends_at=end))
-        if sum(short.minutes for short in other.short) <= late:
-            year, week, _ = now.astimezone(zone).isocalendar()
+        if not replan(Busy(starts_at=begin, ends_at=end)).short:
             return (
                 Suggestion(
-                    key=f"rest:{year}-W{week:02}",
+                    key=key,
                     title=f"Keep {words.day(begin, zone)} free",
                     text=(
                         f"All of the next seven days have sessions. The {words.length(minutes)} of that day fit on "

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from gradent_cli.agents.study.feed import Notes, end_of_day, utc
-from gradent_cli.agents.study.fetch import HTML, LIMIT, SECONDS, Place
+from gradent_cli.agents.study.fetch import HTML, LIMIT, SECONDS, Place, status_in_words
 from gradent_cli.agents.study.sources import Harvest, by_due_date
 from gradent_cli.agents.study.sources.html import is_html, plain
 from gradent_cli.errors import SourceError
@@ -43,7 +43,7 @@ _WORK = frozenset(
 )
 _ASSIGNMENT_LINK = re.compile(r"/assignments/([0-9]{1,20})(?:[/?#]|$)")
 _PAGE = re.compile(r"<([^<>]*)>([^<]*)")
-_NEXT = re.compile(r"(?i)(?:^|;)\s*rel\s*=\s*(?:\"[^\"]*\bnext\b[^\"]*\"|next\b)")
+_NEXT = re.compile(r"(?i)(?:^|;)\s*rel\s*=\s*(?:\"[^\"]*?\bnext\b|next\b)")
 _ABSOLUTE = re.compile(r"https?://[!-~]{1,2000}", re.IGNORECASE)
 
 
@@ -160,9 +160,7 @@ class CanvasSource:
                 f"there is no Canvas at its url (HTTP {status}); it is the address that your browser shows while you "
                 "are signed in, up to the first slash"
             )
-        if status >= 500:
-            return self.place.refusal(f"the server cannot answer at the moment (HTTP {status})")
-        return self.place.refusal(f"the server answered with HTTP {status}")
+        return self.place.refusal(status_in_words(status))
 
     def _list(self, body: bytes) -> list[Any]:
         if HTML.match(body):

@@ -22,7 +22,7 @@ from gradent_cli.text import one_line
 
 # GFM's task list items (https://github.github.com/gfm/#task-list-items-extension-), also quoted, and the marks that
 # note programs add for what is under way.
-_TASK = re.compile(r"(?P<indent>[ \t>]*)(?:[-*+]|[0-9]{1,9}[.)])[ \t]+\[(?P<mark>[ xX/>!?-])\][ \t]+(?P<text>.*\S)\s*")
+_TASK = re.compile(r"(?P<indent>[ \t>]*)(?:[-*+]|[0-9]{1,9}[.)])[ \t]+\[(?P<mark>[ xX/>!?-])\][ \t]\s*(?P<text>\S.*)")
 _LINE_END = re.compile(r"\r\n|\r|\n")  # what editors count; str.splitlines has more
 _FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})(.*)")
 _FIELD = re.compile(

@@ -14,6 +14,7 @@ from gradent_cli.agents.study.sources import Harvest, by_due_date
 from gradent_cli.agents.study.sources.entries import Entries
 from gradent_cli.text import one_line
 
+_DIGITS = re.compile(r"[0-9_]{1000,}")
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*assignment[ \t]*\]\]", re.MULTILINE)
 
 
@@ -47,8 +48,10 @@ class TomlSource:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise self.place.refusal(f"not valid TOML: {_lower(str(error))}") from None
-        except (RecursionError, ValueError):
-            raise self.place.refusal("not valid TOML: brackets too deep, or a number or date that cannot be") from None
+        except RecursionError:
+            raise self.place.refusal("not valid TOML: brackets in brackets, too many to be read") from None
+        except ValueError:  # from int(), which takes no more than 4300 digits
+            raise self.place.refusal(f"not valid TOML: a number with too many digits{_line_of_digits(text)}") from None
         for key in document:
             if key != "assignment":
                 raise self.place.refusal(
@@ -58,6 +61,13 @@ class TomlSource:
         if not isinstance(tables, list):
             raise self.place.refusal("write [[assignment]] with two brackets above each assignment")
         return tables
+
+
+def _line_of_digits(text: str) -> str:
+    """` (at line 3)`, of the longest number: tomllib does not say where it was."""
+    longest = max(_DIGITS.finditer(text), key=lambda found: len(found[0]), default=None)
+    line = text.count("\n", 0, longest.start()) + 1 if longest else 0
+    return f" (at line {line})" if line else ""
 
 
 def _lower(sentence: str) -> str:
