@@ -149,7 +149,6 @@ def test_brightspace(harvest):
             location="Zoom Online Meeting (https://zoom.us/j/1)",
         ),
         feeds.brightspace_item(5, "Quiz 1 - Availability Starts", DUE),
-        feeds.brightspace_item(6, "Orientation", DUE),
     )
     found = harvest(raw)
     assert found.warnings == ()
@@ -189,6 +188,44 @@ def test_moodle_in_another_language(harvest):
         "uni: took 1 event as due, because the platform's language is not English: 'Aufsatz ist fällig'",
         "uni: left out 1 event for lasting some time, as lectures do: 'Vorlesung'",
     )
+
+
+def test_moodle_in_two_languages(harvest):
+    """One English phrase in a feed does not take the work of the other courses away; what was guessed is named."""
+    meeting = feeds.moodle_event(37, "Sprechstunde", DUE)
+    meeting[meeting.index(f"DTEND:{feeds.stamp(DUE)}")] = f"DTEND:{feeds.stamp(DUE + timedelta(hours=1))}"
+    foreign = ["Aufsatz ist fällig.", "El envío de Ensayo vence", "Devoir 1 est à rendre", "Opdracht 2 inleveren"]
+    found = harvest(
+        feeds.moodle(
+            *(feeds.moodle_event(number, title, DUE) for number, title in enumerate(foreign, 31)),
+            feeds.moodle_event(35, "Essay should be completed", DUE),
+            feeds.moodle_event(36, "Quiz opens", DUE),
+            meeting,
+        )
+    )
+    assert sorted(titles(found)) == sorted([*foreign, "Essay"])
+    assert found.warnings == (
+        "uni: took 4 events as due, because no English phrase in the title says what happens then: "
+        "'Aufsatz ist fällig.', 'El envío de Ensayo vence', 'Devoir 1 est à rendre' and 1 more",
+        "uni: left out 1 event for lasting some time, as lectures do: 'Sprechstunde'",
+    )
+
+
+def test_english_feed_with_events_of_ones_own(harvest):
+    """Of what an English feed says nothing about, a moment counts and is named; what lasts is a meeting."""
+    meeting = feeds.moodle_event(42, "Office hours", DUE)
+    meeting[meeting.index(f"DTEND:{feeds.stamp(DUE)}")] = f"DTEND:{feeds.stamp(DUE + timedelta(hours=1))}"
+    essay = feeds.moodle_event(41, "Essay is due", DUE)
+    assert harvest(feeds.moodle(essay, meeting)).warnings == ()
+    found = harvest(feeds.moodle(essay, feeds.moodle_event(43, "Essay", DUE + timedelta(days=3))))
+    assert titles(found) == ["Essay", "Essay"]
+    assert found.warnings == (
+        "uni: took 1 event as due, because no English phrase in the title says what happens then: 'Essay'",
+    )
+    item = feeds.brightspace_item(2, "Orientation", DUE)
+    found = harvest(feeds.brightspace(feeds.brightspace_item(1, "Homework 3 - Due", DUE), item))
+    assert sorted(titles(found)) == ["Homework 3", "Orientation"]
+    assert "'Orientation'" in found.warnings[0]
 
 
 def test_blackboard_uid_changes(only):

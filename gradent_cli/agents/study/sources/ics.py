@@ -24,6 +24,11 @@ BEHIND, AHEAD = timedelta(days=30), timedelta(days=120)
 MOST_DEADLINES = 500
 """Deadlines that one repeating event can make."""
 
+_WHY_GUESSED = {
+    True: "the platform's language is not English",
+    False: "no English phrase in the title says what happens then",
+}
+"""By whether no title at all is understood."""
 _LINK = re.compile(r"https?://[!-~]{1,2000}", re.IGNORECASE)
 _POINTS = re.compile(
     r"\bpoints(?: possible)?: ?([0-9]{1,4}(?:\.[0-9]{1,2})?)\b(?! ?%)"
@@ -95,8 +100,10 @@ def _deadlines(calendar: Calendar, zone: tzinfo, now: datetime, notes: Notes) ->
     lectures = {
         each.key
         for each in reading.work
-        if (reading.foreign or "RRULE" in each.component.properties) and _lasts(each.component, zones)
+        if (each.guessed or "RRULE" in each.component.properties) and _lasts(each.component, zones)
     }
+    # In a feed whose titles are understood, what lasts without a phrase is somebody's meeting, and needs no word.
+    doubtful = reading.foreign or any(each.guessed and each.key not in lectures for each in reading.work)
     dated: list[Component] = []
     for each in reading.work:
         component = each.component
@@ -105,13 +112,13 @@ def _deadlines(calendar: Calendar, zone: tzinfo, now: datetime, notes: Notes) ->
                 yield _Found(each, each.key, None)
                 continue
         elif each.key in lectures:
-            why = "lasting some time" if reading.foreign else "lasting and repeating"
-            if "RECURRENCE-ID" not in component.properties:
+            why = "lasting some time" if each.guessed else "lasting and repeating"
+            if "RECURRENCE-ID" not in component.properties and (doubtful or not each.guessed):
                 notes.add(f"left out {{events}} for {why}, as lectures do", each.title)
             continue
         dated.append(component)
-        if reading.foreign:
-            notes.add("took {events} as due, because the platform's language is not English", each.title)
+        if each.guessed:
+            notes.add(f"took {{events}} as due, because {_WHY_GUESSED[reading.foreign]}", each.title)
     times: dict[str, int] = {}
     for occurrence in occurrences(dated, zones, start=now - BEHIND, end=now + AHEAD, notes=notes):
         each = work[id(occurrence.component)]
