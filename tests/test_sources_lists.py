@@ -108,7 +108,7 @@ def test_the_key_without_an_id(harvest):
         ('"2026-12-01 10:00"', "2026-12-01T09:00:00+00:00"),
         ("2026-03-29T02:30:00", "2026-03-29T01:30:00+00:00"),  # the hour that the clock change leaves out
         ("2026-10-25T02:30:00", "2026-10-25T00:30:00+00:00"),  # the hour that there is twice: the first
-        ("9999-12-31", "9999-12-29T00:00:00+00:00"),
+        ("9999-12-31", "9999-12-31T09:59:00+00:00"),
     ],
 )
 def test_due_dates(harvest, due, utc):

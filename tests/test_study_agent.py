@@ -673,6 +673,16 @@ def test_absurd_due_dates(desk, due):
     assert all(session.starts_at < NOW + timedelta(days=60) for session in desk.store.sessions())
 
 
+def test_far_due_dates_are_told_with_their_year(desk):
+    """What was typed as the last day there is, or was due years ago, is told with its year."""
+    desk.write("list.toml", QUIZ.replace("2026-11-25T12:00:00+01:00", "9999-12-31") + ESSAY)
+    desk.run()
+    assert "New: Quiz 3, due Fri 31 Dec 9999 10:59" in "\n".join(desk.calls["check"].details)
+    desk.write("list.toml", QUIZ.replace("2026-11-25T12:00:00+01:00", "2021-01-01T01:00:00") + ESSAY)
+    assert "Quiz 3 from Fri 31 Dec 9999 10:59 to Fri 1 Jan 2021 01:00" in "\n".join(desk.run().lines)
+    assert "It was due Fri 1 Jan 2021 01:00." in "\n".join(desk.calls["suggest"].details)
+
+
 def test_removed_source(desk):
     """Assignments of a source that is no longer configured are not planned any more, and not forgotten."""
     desk.write("list.toml", ESSAY)

@@ -150,11 +150,11 @@ class StudyAgent:
             work = [each for each, status in statuses if status in ("open", "overdue")]
             overdue = sum(status == "overdue" for _, status in statuses)
             changes = _still_work(changes, {each.assignment.id for each in work})
-            moved = tuple(self._move(before, after) for before, after in changes.moved)
+            moved = tuple(self._move(before, after, now) for before, after in changes.moved)
             call.done(
                 f"{count(len(work), 'open assignment')} from {_sources_in_words(len(harvests), len(self._sources))}: "
                 f"{_changes_in_words(changes, moved, overdue)}",
-                details=_first(self._change_lines(changes, moved)) + _first(warnings),
+                details=_first(self._change_lines(changes, moved, now)) + _first(warnings),
                 changed=bool(changes) or warned,
             )
             if errors:
@@ -210,21 +210,21 @@ class StudyAgent:
             f"{words.when(since + BELIEVED_AFTER, self._zone)} on"
         )
 
-    def _move(self, before: Assignment, after: Assignment) -> str:
+    def _move(self, before: Assignment, after: Assignment, now: datetime) -> str:
         was, becomes = (
-            words.when(each.due_at, self._zone) if each.due_at else "no due date" for each in (before, after)
+            words.when(each.due_at, self._zone, now=now) if each.due_at else "no due date" for each in (before, after)
         )
         return f"{words.name(after)} from {was} to {becomes}"
 
-    def _change_lines(self, changes: Changes, moved: Iterable[str]) -> Iterator[str]:
+    def _change_lines(self, changes: Changes, moved: Iterable[str], now: datetime) -> Iterator[str]:
         yield from (f"New due date: {move}" for move in moved)
-        yield from (f"New: {self._titled(each)}" for each in changes.new)
-        yield from (f"Changed: {self._titled(each)}" for each in changes.edited)
+        yield from (f"New: {self._titled(each, now)}" for each in changes.new)
+        yield from (f"Changed: {self._titled(each, now)}" for each in changes.edited)
         yield from (f"Done: {words.session_title(each)}" for each in changes.done)
         yield from (f"Gone from your list: {words.session_title(each)}" for each in changes.gone)
 
-    def _titled(self, assignment: Assignment) -> str:
-        due = f", due {words.when(assignment.due_at, self._zone)}" if assignment.due_at else ", no due date"
+    def _titled(self, assignment: Assignment, now: datetime) -> str:
+        due = f", due {words.when(assignment.due_at, self._zone, now=now)}" if assignment.due_at else ", no due date"
         return words.session_title(assignment) + due
 
     def _assess(
