@@ -673,6 +673,18 @@ def test_absurd_due_dates(desk, due):
     assert all(session.starts_at < NOW + timedelta(days=60) for session in desk.store.sessions())
 
 
+def test_changes_are_told_by_due_date(desk):
+    """What is due soonest is told first, whichever source it is from: only what comes last is cut."""
+    late = "".join(f'[[assignment]]\ntitle = "Late {day}"\ndue = 2027-01-{day:02}\n' for day in range(1, 20))
+    desk.write("list.toml", '[[assignment]]\ntitle = "Some day"\n' + late)
+    desk.write("other.toml", QUIZ)
+    desk.lists = ("list.toml", "other.toml")
+    desk.run()
+    told = desk.calls["check"].details
+    assert [line[:12] for line in told[:2]] == ["New: Quiz 3,", "New: Late 1,"]
+    assert told[-1] == "and 10 more"
+
+
 def test_far_due_dates_are_told_with_their_year(desk):
     """What was typed as the last day there is, or was due years ago, is told with its year."""
     desk.write("list.toml", QUIZ.replace("2026-11-25T12:00:00+01:00", "9999-12-31") + ESSAY)

@@ -6,6 +6,7 @@ on what it brought and on what the store remembers. Everything happens at one mo
 What a tool has written it also tells: from its first write on it is shielded from the end of the run's time.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -391,13 +392,19 @@ class StudyAgent:
 
 
 def _still_work(changes: Changes, open: set[str]) -> Changes:
-    """Without what is of no interest any more: a feed also brings years of old events."""
+    """By due date, over all sources, without what is of no interest any more: a feed also brings years of old events."""
     return replace(
         changes,
-        new=tuple(each for each in changes.new if each.id in open),
-        moved=tuple(pair for pair in changes.moved if pair[1].id in open),
-        edited=tuple(each for each in changes.edited if each.id in open),
+        new=tuple(sorted((each for each in changes.new if each.id in open), key=_due)),
+        moved=tuple(sorted((pair for pair in changes.moved if pair[1].id in open), key=lambda pair: _due(pair[1]))),
+        edited=tuple(sorted((each for each in changes.edited if each.id in open), key=_due)),
+        done=tuple(sorted(changes.done, key=_due)),
+        gone=tuple(sorted(changes.gone, key=_due)),
     )
+
+
+def _due(assignment: Assignment) -> float:
+    return assignment.due_at.timestamp() if assignment.due_at else math.inf
 
 
 def _sources_in_words(read: int, configured: int) -> str:
