@@ -392,7 +392,7 @@ class StudyAgent:
 
 
 def _still_work(changes: Changes, open: set[str]) -> Changes:
-    """By due date, over all sources, without what is of no interest any more: a feed also brings years of old events."""
+    """By due date over all sources, without what is of no interest any more: a feed also brings years of old events."""
     return replace(
         changes,
         new=tuple(sorted((each for each in changes.new if each.id in open), key=_due)),
