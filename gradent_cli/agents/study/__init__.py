@@ -163,7 +163,9 @@ class StudyAgent:
         return _Seen(
             open=tuple(each.assignment for each in work),
             assessments={each.assignment.id: each.assessment for each in work if each.assessment},
-            busy=None if calendar_errors else tuple(taken for time in times.values() for taken in time.busy),
+            busy=None
+            if len(times) < len(self._calendars)
+            else tuple(taken for time in times.values() for taken in time.busy),
             errors=errors,
             warnings=warnings,
             moved=moved,
@@ -185,7 +187,8 @@ class StudyAgent:
     def _busy(self, now: datetime) -> "tuple[dict[str, BusyTime], list[str]]":
         """What the calendars say of the time within the horizon, as `_read`.
 
-        Without one of the calendars a session could land on an event, so then the plan stays as it was.
+        Without one of the calendars a session could land on an event, so then the plan stays as it was. One that is
+        down and gave something before stands for that.
         """
         times: dict[str, BusyTime] = {}
         errors: list[str] = []
@@ -195,6 +198,9 @@ class StudyAgent:
                 times[calendar.name] = calendar.busy(start=now, end=end, zone=self._zone)
             except SourceError as error:
                 errors.append(f"{error.message}; the plan stays as it was")
+                continue
+            if (time := times[calendar.name]).error is not None and time.given_at is not None:
+                errors.append(f"{time.error}; planned around what it gave on {words.when(time.given_at, self._zone)}")
         return times, errors
 
     def _instead(self, source: str) -> str:
