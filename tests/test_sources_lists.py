@@ -197,6 +197,25 @@ def test_csv_refusals(refusal, text, why):
     assert refusal("csv", text) == why
 
 
+def test_every_wrong_line_is_named_at_once(refusal):
+    """All that is wrong is named in one refusal, in the order of the file, and how much more there is beyond five."""
+    csv = "title,due,points\nA,someday,\nB,,many\nC,,\n,2026-12-01,\nC,,\n"
+    assert refusal("csv", csv + '"D\n') == (
+        "line 2: due has to be a date like 2026-12-01 or 2026-12-01 23:59, not 'someday'; "
+        "line 3: points has to be a number from 0 to 100000, not 'many'; "
+        "line 5: it has no title; "
+        "line 6: it has the same course and title as line 4; give each an id; "
+        "line 7: not valid CSV: unexpected end of data"
+    )
+    assert refusal("csv", csv + "E,,,extra\nF,never,\n").endswith(
+        "; line 7: there are more values than the header has names; put text with separators in quotes; and 1 more"
+    )
+    toml = '[[assignment]]\ntitle = "A"\nduee = 1\n[[assignment]]\ntitle = "B"\n[[assignment]]\npoints = 1\n'
+    assert refusal("toml", toml) == (
+        "entry 1 (line 1): there is no field 'duee'; did you mean 'due'?; entry 3 (line 6): it has no title"
+    )
+
+
 def test_empty_lists(harvest):
     """A list may be empty: everything in it was done and taken out."""
     assert harvest("toml", "# nothing left\n").assignments == ()
