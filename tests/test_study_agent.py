@@ -567,6 +567,18 @@ def test_warning_of_a_calendar(desk):
     assert desk.run().changed is False
 
 
+def test_warnings_of_a_source_and_a_calendar_with_one_name(desk):
+    """Each has its own warnings, told once, though both are called alike."""
+    desk.write("uni.ics", feed(("1", "Job", "20261301T120000Z", "20261301T130000Z")))
+    desk.lists, desk.busy = ("uni.ics",), ("uni.ics",)
+    assert desk.run().lines[-1].startswith("2 warnings: uni: ")
+    assert desk.run().changed is False
+    desk.write("uni.ics", "")
+    assert desk.run().error
+    desk.write("uni.ics", feed(("1", "Job", "20261301T120000Z", "20261301T130000Z")))
+    assert desk.run().changed is False
+
+
 def test_failing_source(desk):
     """A source that fails makes the tool and the run fail; what it gave before is still planned with."""
     desk.write("list.toml", ESSAY)

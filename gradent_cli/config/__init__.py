@@ -264,11 +264,13 @@ def _settled(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Se
         return None if path is None else paths.absolute(path, environ, base=folder)
 
     agent, study = settings.agent, settings.study
-    names = iter(_names([*study.sources, *study.busy]))
+    # A source's name is part of its assignments' ids, and has always made way for the name given to a calendar.
+    sources = iter(_names(study.sources, taken=[calendar.name for calendar in study.busy]))
+    calendars = iter(_names(study.busy))
     changed = {
         "plan_ics": absolute(study.plan_ics),
-        "sources": [s.model_copy(update={"path": absolute(s.path), "name": next(names)}) for s in study.sources],
-        "busy": [b.model_copy(update={"path": absolute(b.path), "name": next(names)}) for b in study.busy],
+        "sources": [s.model_copy(update={"path": absolute(s.path), "name": next(sources)}) for s in study.sources],
+        "busy": [b.model_copy(update={"path": absolute(b.path), "name": next(calendars)}) for b in study.busy],
     }
     return settings.model_copy(
         update={
@@ -278,16 +280,28 @@ def _settled(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Se
     )
 
 
-def _names(places: Sequence[SourceSettings | BusySettings]) -> list[str]:
-    """A name that a person gave comes before one that is derived; the next with the same name gets `-2`."""
+def _names(places: Sequence[SourceSettings | BusySettings], taken: Sequence[str] = ()) -> list[str]:
+    """A name that a person gave comes before one that is derived.
+
+    A file whose stem has gone to another one is called by its whole name, any other place with the same name `-2`.
+    """
+    files = [place.path for place in places if place.path is not None and not place.name]
     names = [""] * len(places)
     for number, place in sorted(enumerate(places), key=lambda numbered: not numbered[1].name):
         name, tries = place.plain_name(), 1
-        while name in names:
+        path = None if place.name else place.path
+        if name in (*names, *taken) and path is not None and _alike(path, files):
+            name = path.name
+        while name in names or (not place.name and name in taken):
             tries += 1
             name = f"{place.plain_name()}-{tries}"
         names[number] = name
     return names
+
+
+def _alike(path: Path, files: Sequence[Path]) -> bool:
+    """Whether another file has the same stem, and none the same name."""
+    return sum(each.stem == path.stem for each in files) > 1 and sum(each.name == path.name for each in files) == 1
 
 
 def _secrets(value: object, key: str = "") -> Iterator[tuple[str, str]]:

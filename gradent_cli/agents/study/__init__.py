@@ -131,7 +131,8 @@ class StudyAgent:
             times, calendar_errors = self._busy(now)
             errors = (*source_errors, *calendar_errors)
             given = {name: harvest.warnings for name, harvest in harvests.items()}
-            given |= {name: time.warnings for name, time in times.items()}
+            sources = {source.name for source in self._sources}
+            given |= {f"calendar {name}" if name in sources else name: each.warnings for name, each in times.items()}
             for line in (*errors, *(warning for sentences in given.values() for warning in sentences)):
                 context.log(line)
 
