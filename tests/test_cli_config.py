@@ -299,6 +299,15 @@ def test_a_canvas_that_is_none(gradent: Gradent, path: Path, arguments, code, wh
     assert SECRET not in result.err
 
 
+def test_a_canvas_beside_its_feed_is_warned_of(gradent: Gradent, path: Path):
+    """Whoever adds the one has often had the other, and hears of it at once."""
+    feed = f"https://school.instructure.com/feeds/calendars/user_{SECRET}.ics"
+    assert gradent("config", "set", "--source", "-", input=feed).err == ""
+    result = gradent("config", "set", "--source", "https://school.instructure.com", "--source-token", "-", input="7~x")
+    assert "are the same Canvas, so everything in it is planned twice" in result.err
+    assert SECRET not in result.err
+
+
 def test_a_token_on_the_command_line_is_warned_of(gradent: Gradent):
     """It is in the shell's history by then."""
     result = gradent("config", "set", "--source", "https://school.instructure.com", "--source-token", "7~x")

@@ -177,6 +177,29 @@ def test_sources_and_calendars_have_names_of_their_own(path, environ):
     assert [calendar.name for calendar in study.busy] == ["canvas.example.edu"]
 
 
+def test_one_canvas_twice(path, environ):
+    """A Canvas and its calendar feed would plan everything twice; a feed of another server, or a port, would not."""
+    canvas = "[[study.sources]]\nkind = 'canvas'\nname = 'uni'\nurl = 'https://school.example'\ntoken = 'x'\n"
+    path.touch(mode=0o600)
+    for url, warned in [
+        (f"webcal://School.example/feeds/calendars/user_{SECRET}.ics", True),
+        (f"https://school.example:443/feeds/calendars/user_{SECRET}.ics", True),
+        ("https://school.example:8443/feed.ics", False),
+        ("https://other.example/feed.ics", False),
+    ]:
+        path.write_text(f"{canvas}[[study.sources]]\nkind = 'ics'\nname = 'feed'\nurl = '{url}'\n")
+        assert load(path, environ).warnings == (
+            (
+                (
+                    "sources 'uni' and 'feed' are the same Canvas, so everything in it is planned twice; take 'feed' out, "
+                    "as the other one also knows what you handed in: gradent config edit"
+                ),
+            )
+            if warned
+            else ()
+        )
+
+
 @pytest.mark.parametrize(
     ("sources", "busy", "named"),
     [

@@ -150,8 +150,8 @@ def _apply(path: Path, steps: list[tuple[str, Step]]) -> None:
     config = change(path, os.environ, edit)
     for key in changed:
         typer.echo(f"{key}: {_transition(before, config, key)} in {path}")
-    if before and "study.sources" in changed:
-        _tell_of_tokens(before[0], config)
+    if "study.sources" in changed:
+        _tell_of_sources(before, config)
     if not changed:
         typer.echo(f"nothing to change in {path}")
     keys = {key for key, _ in steps}
@@ -165,11 +165,14 @@ def _apply(path: Path, steps: list[tuple[str, Step]]) -> None:
         _warn_of_noise(config)
 
 
-def _tell_of_tokens(before: "Config", after: "Config") -> None:
-    """What changed of sources that were there, where a list of names cannot show it."""
+def _tell_of_sources(before: "list[Config]", after: "Config") -> None:
+    """What a list of their names cannot show: new tokens of those that were there, and work that comes twice."""
     from gradent_cli.agents.study.sources.canvas import new_token
+    from gradent_cli.config import doubled
 
-    known = {(each.kind, each.url): each for each in before.settings.study.sources}
+    for warning in doubled(after.settings.study.sources):
+        _warn(warning)
+    known = {(each.kind, each.url): each for config in before for each in config.settings.study.sources}
     for source in after.settings.study.sources:
         old = known.get((source.kind, source.url))
         if old is None or source.url is None:

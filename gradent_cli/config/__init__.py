@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -53,6 +54,7 @@ __all__ = [
     "add_table",
     "change",
     "check",
+    "doubled",
     "flat",
     "is_secret",
     "load",
@@ -223,7 +225,10 @@ def _judge(
         state_dir=paths.state_dir(path, configured, environ),
         origins=origins,
         secrets=tuple(secret for _, secret in secrets if len(secret) >= _SHORTEST_SECRET),
-        warnings=_warnings(path) if any(origins[key] == "file" for key, _ in secrets) else (),
+        warnings=(
+            *(_warnings(path) if any(origins[key] == "file" for key, _ in secrets) else ()),
+            *doubled(settings.study.sources),
+        ),
     )
 
 
@@ -328,6 +333,23 @@ def _warnings(path: Path) -> tuple[str, ...]:
                 f"{path} holds a secret and its mode is {mode:04o}; make it yours: chmod 600 {shlex.quote(str(path))}",
             )
     return ()
+
+
+def doubled(sources: Sequence[SourceSettings]) -> tuple[str, ...]:
+    """A sentence for each calendar feed of a Canvas that is a source by itself, too: each of them makes work of it."""
+    servers = {_server(each): each.name for each in sources if each.kind == "canvas"}
+    return tuple(
+        f"sources {servers[_server(each)]!r} and {each.name!r} are the same Canvas, so everything in it is planned "
+        f"twice; take {each.name!r} out, as the other one also knows what you handed in: gradent config edit"
+        for each in sources
+        if each.kind == "ics" and each.url is not None and _server(each) in servers
+    )
+
+
+def _server(source: SourceSettings) -> str:
+    """Host and port of a URL, as far as it says one."""
+    netloc = urlsplit(source.url.get_secret_value() if source.url is not None else "").netloc
+    return netloc.rpartition("@")[2].lower().removesuffix(":443")
 
 
 def _origin(key: str, document: Mapping[str, Any], variables: Sequence[Variable]) -> str:
