@@ -594,7 +594,7 @@ def _asking(name: str, calendar: "BusySettings | CalendarSettings", *, own: bool
 def _canvas(source: "SourceSettings", now: datetime, zone: tzinfo) -> Callable[[], Check]:
     """Whether a Canvas takes the token: it ends by itself, and the student would hear of it only when it did."""
     from gradent_cli.agents.study.fetch import Place
-    from gradent_cli.agents.study.sources.canvas import CanvasSource, expiry
+    from gradent_cli.agents.study.sources.canvas import CanvasSource, expiry, new_token
 
     name = f"source {source.name}"
     url, token = (secret.get_secret_value() if secret else "" for secret in (source.url, source.token))
@@ -604,12 +604,11 @@ def _canvas(source: "SourceSettings", now: datetime, zone: tzinfo) -> Callable[[
         try:
             CanvasSource(name=source.name, place=place, token=token).greet(now=now, seconds=SECONDS_PER_HOST)
         except SourceError as error:
-            return _failed(name, error.message, "is this machine online, and are url and token right?")
+            return _refused(name, error)
         ends = expiry(source.expires, now.astimezone(zone).date())
-        remedy = f"gradent config set --source {url} --source-token -"
-        return (
-            _warning(name, f"{url} takes the token; {ends}", remedy) if ends else _fine(name, f"{url} takes the token")
-        )
+        if not ends:
+            return _fine(name, f"{url} takes the token")
+        return _warning(name, f"{url} takes the token; {ends}", f"{new_token(url)} --source-expires YYYY-MM-DD")
 
     return check
 

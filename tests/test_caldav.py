@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.study import StudyAgent
+from gradent_cli.agents.study.cache import FeedCache
 from gradent_cli.agents.study.caldav import Collection, parse
 from gradent_cli.agents.study.calendars import open_calendar
 from gradent_cli.agents.study.publish import open_publisher
@@ -1066,6 +1067,32 @@ def test_a_busy_calendar_that_is_away(desk):
     assert report.error.startswith("cannot read calendar 'busy': there is no calendar at its address (HTTP 404)")
     assert desk.sessions == before
     assert desk.in_step()
+
+
+def test_a_busy_calendar_on_a_server_that_goes_down(ada, relay, tmp_path):
+    """What it gave last counts while it is down."""
+    ada.make()
+    ada.put("a.ics", vevent("UID:a", "DTSTART:20261013T080000Z", "DTEND:20261013T090000Z"))
+
+    def busy():
+        cache = FeedCache(tmp_path / "feeds", now=START)
+        calendar = open_calendar(
+            "caldav",
+            name="work",
+            url=relay.url(ada),
+            path=None,
+            username=ada.username,
+            password=ada.password,
+            cache=cache,
+        )
+        return calendar.busy(start=START, end=END, zone=AMSTERDAM)
+
+    before = busy()
+    relay.tamper = lambda *_: Answer(503)
+    found = busy()
+    assert (found.busy, found.given_at) == (before.busy, START)
+    assert len(found.busy) == 1
+    assert "HTTP 503" in found.error
 
 
 # ── servers that are none, or mean harm ──

@@ -207,16 +207,26 @@ def test_a_canvas_and_its_next_token(gradent: Gradent, path: Path):
     write(path, "# mine\n" + path.read_text().replace('kind = "canvas"', 'kind = "canvas"\nname = "uni"'))
     second = gradent(*arguments, input=f"8~{SECRET}")
     assert second.code == 0
+    assert second.out == f"study.sources: uni in {path}\nuni: token replaced\n"
+    assert second.err == (
+        "gradent: warning: uni: 2027-01-31 was the last day of the old token, and that of the new one is not known\n"
+        "  hint: to be warned in time: gradent config set --source https://school.instructure.com --source-token - "
+        "--source-expires YYYY-MM-DD\n"
+    )
     assert path.read_text().startswith("# mine\n")
     assert tomllib.loads(path.read_text())["study"]["sources"] == [
         {"name": "uni", "kind": "canvas", "url": "https://school.instructure.com", "token": f"8~{SECRET}"}
     ]
-    gradent(*arguments, "--source-expires", "2027-05-31", input=f"8~{SECRET}")
+    third = gradent(*arguments, "--source-expires", "2027-05-31", input=f"8~{SECRET}")
+    assert third.out == f"study.sources: uni in {path}\nuni: its token ends on 2027-05-31\n"
+    assert gradent(*arguments, "--source-expires", "2027-05-31", input=f"8~{SECRET}").out.startswith(
+        "nothing to change"
+    )
     assert gradent("config", "set", "--source", "https://x.example/feed.ics").code == 0
     shown = gradent("config", "get", "study.sources").out
     assert 'expires = "2027-05-31"' in shown
     assert 'token = "********"' in shown
-    said = [first, second, gradent("config", "show", "--json"), gradent("config", "get", "study.sources")]
+    said = [first, second, third, gradent("config", "show", "--json"), gradent("config", "get", "study.sources")]
     assert not [output for output in said if SECRET in output.out + output.err]
 
 
@@ -296,6 +306,15 @@ def test_a_canvas_that_is_none(gradent: Gradent, path: Path, arguments, code, wh
     result = gradent("config", "set", *arguments, input=f"7~{SECRET}")
     assert (result.code, path.exists()) == (code, False)
     assert why in result.err
+    assert SECRET not in result.err
+
+
+def test_a_canvas_beside_its_feed_is_warned_of(gradent: Gradent, path: Path):
+    """Whoever adds the one has often had the other, and hears of it at once."""
+    feed = f"https://school.instructure.com/feeds/calendars/user_{SECRET}.ics"
+    assert gradent("config", "set", "--source", "-", input=feed).err == ""
+    result = gradent("config", "set", "--source", "https://school.instructure.com", "--source-token", "-", input="7~x")
+    assert "are the same Canvas, so everything in it is planned twice" in result.err
     assert SECRET not in result.err
 
 

@@ -173,8 +173,51 @@ def test_sources_and_calendars_have_names_of_their_own(path, environ):
         )
     )
     study = load(path, environ).settings.study
-    assert [source.name for source in study.sources] == ["canvas.example.edu", "work-2", "work-3", "work"]
-    assert [calendar.name for calendar in study.busy] == ["canvas.example.edu-2"]
+    assert [source.name for source in study.sources] == ["canvas.example.edu", "work.toml", "work.csv", "work"]
+    assert [calendar.name for calendar in study.busy] == ["canvas.example.edu"]
+
+
+def test_one_canvas_twice(path, environ):
+    """A Canvas and its calendar feed would plan everything twice; a feed of another server, or a port, would not."""
+    canvas = "[[study.sources]]\nkind = 'canvas'\nname = 'uni'\nurl = 'https://school.example'\ntoken = 'x'\n"
+    path.touch(mode=0o600)
+    for url, warned in [
+        (f"webcal://School.example/feeds/calendars/user_{SECRET}.ics", True),
+        (f"https://school.example:443/feeds/calendars/user_{SECRET}.ics", True),
+        ("https://school.example:8443/feed.ics", False),
+        ("https://other.example/feed.ics", False),
+    ]:
+        path.write_text(f"{canvas}[[study.sources]]\nkind = 'ics'\nname = 'feed'\nurl = '{url}'\n")
+        assert load(path, environ).warnings == (
+            (
+                (
+                    "sources 'uni' and 'feed' are the same Canvas, so everything in it is planned twice; take 'feed' out, "
+                    "as the other one also knows what you handed in: gradent config edit"
+                ),
+            )
+            if warned
+            else ()
+        )
+
+
+@pytest.mark.parametrize(
+    ("sources", "busy", "named"),
+    [
+        ("path = 'list.md'; path = 'list.csv'; path = 'list.toml'", "", ["list", "list.csv", "list.toml"]),
+        ("path = 'a/list.md'; path = 'b/list.md'", "", ["list", "list-2"]),
+        ("path = 'list.md'", "path = 'list.ics'", ["list", "list"]),
+        ("path = 'list.md'", "path = 'x.ics'\nname = 'list'", ["list-2", "list"]),
+        ("path = 'list.md'; url = 'https://x/y'\nname = 'list'", "", ["list-2", "list"]),
+        ("url = 'https://x/y'; url = 'https://x/z'", "url = 'https://x/a'", ["x", "x-2", "x"]),
+    ],
+)
+def test_names_for_places_that_are_called_alike(path, environ, sources, busy, named):
+    """Files go by what sets them apart, calendars are counted apart, and what had a name alone keeps it."""
+    tables = [("sources", "kind = 'ics'", each) for each in sources.split("; ")]
+    tables += [("busy", "", each) for each in busy.split("; ") if each]
+    path.write_text("".join(f"[[study.{name}]]\n{kind}\n{rest}\n" for name, kind, rest in tables))
+    study = load(path, environ).settings.study
+    assert [place.name for place in (*study.sources, *study.busy)] == named
 
 
 @pytest.mark.parametrize(

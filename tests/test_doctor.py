@@ -22,7 +22,7 @@ from tests.conftest import Gradent
 from tests.street.canvas import TOKEN, Canvas
 from tests.street.clock import NOW
 from tests.street.crontab import Crontab
-from tests.street.server import Server
+from tests.street.server import Answer, Server
 
 
 @pytest.fixture
@@ -442,13 +442,24 @@ def test_a_canvas_is_asked_whether_it_takes_the_token(config: Path, server: Serv
 
     assert check(TOKEN) == ("ok", f"{server.url} takes the token", None)
     status, message, remedy = check(TOKEN, "expires = 2020-01-31\n")
-    assert (status, remedy) == ("warning", f"gradent config set --source {server.url} --source-token -")
+    command = f"gradent config set --source {server.url} --source-token -"
+    assert (status, remedy) == ("warning", f"{command} --source-expires YYYY-MM-DD")
     assert message.startswith(f"{server.url} takes the token; its token ended on Friday 31 Jan 2020: ")
-    status, message, _ = check("7~another1token")
-    assert (status, message.partition(";")[0]) == (
+    status, message, remedy = check("7~another1token")
+    assert (status, message.partition(";")[0], remedy) == (
         "failed",
         "cannot read source uni: the token was refused (HTTP 401)",
+        command,
     )
+    server.answer = Answer(404)
+    assert "there is no Canvas at its url (HTTP 404)" in check(TOKEN)[1]
+    assert check(TOKEN)[2] is None
+
+
+def test_a_canvas_that_does_not_answer(config: Path, nowhere: str):
+    """Only where nobody answered may the network be at fault."""
+    config.write_text(f'[[study.sources]]\nkind = "canvas"\nname = "uni"\nurl = "{nowhere}"\ntoken = "7~one1token"\n')
+    assert examined(config, "source uni").remedy == "is this machine online, and the address right?"
 
 
 def test_places_that_do_not_answer_are_told(crontab: Crontab, config: Path, nowhere: str, tmp_path: Path):

@@ -100,6 +100,62 @@ def test_calendars_too(server, folder, url):
     assert feed.asked[1:] == [feed.validator] * 2
 
 
+@pytest.fixture
+def work(folder, url):
+    """`work(now)`: what a busy calendar behind the address blocks within a week."""
+
+    def busy(now=NOW, *, read_only=False, days=7):
+        cache = FeedCache(folder, now=now, read_only=read_only)
+        calendar = open_calendar("ics", name="work", url=url, path=None, cache=cache)
+        return calendar.busy(start=now, end=now + timedelta(days=days), zone=UTC)
+
+    return busy
+
+
+DAILY = feeds.vevent("UID:a", "DTSTART:20261101T140000Z", "DTEND:20261101T150000Z", "RRULE:FREQ=DAILY", "SUMMARY:Essay")
+
+
+@pytest.mark.parametrize("more", [{}, {"Cache-Control": "no-store"}])
+def test_a_calendar_that_is_down_counts_as_it_was(server, work, more):
+    """What a calendar blocked last still counts while it is down, in the days since come into view, too."""
+    server.answer = Answer(200, feeds.ics(DAILY), more)
+    first = work()
+    assert (len(first.busy), first.error) == (8, None)
+    server.answer = Answer(500)
+    found = work(NOW + timedelta(days=20))
+    assert [each.starts_at.day for each in found.busy] == [13, 14, 15, 16, 17, 18, 19, 20]
+    assert found.busy[0].starts_at == NOW + timedelta(days=20)
+    assert found.given_at == NOW
+    assert found.error == "cannot read calendar 'work': the server cannot answer at the moment (HTTP 500)"
+    with pytest.raises(SourceError):
+        work(NOW + FORGET_AFTER + timedelta(minutes=1))
+    server.answer = Answer(200, feeds.ics(), more)
+    assert (work(NOW + timedelta(days=21)).busy, work(NOW + timedelta(days=21)).error) == ((), None)
+
+
+def test_a_calendar_that_was_never_read(server, work, folder):
+    """Without a copy, with a damaged one, or after a dry run alone, a calendar that is down is an error."""
+    server.answer = Answer(200, feeds.ics(DAILY))
+    assert work(read_only=True).busy
+    assert not folder.exists()
+    server.answer = Answer(500)
+    with pytest.raises(SourceError):
+        work()
+    server.answer = Answer(200, feeds.ics(DAILY))
+    work()
+    server.answer = Answer(500)
+    assert len(work(read_only=True).busy) == 8
+    (kept,) = folder.iterdir()
+    assert SECRET.encode() not in kept.read_bytes()
+    good = kept.read_bytes()
+    for raw in damaged(good):
+        kept.write_bytes(raw)
+        with pytest.raises(SourceError):
+            work()
+    kept.write_bytes(good)
+    assert len(work().busy) == 8
+
+
 def test_the_files_are_private_and_nameless(server, folder, read, url):
     """Only the student can read what is kept, and the address is nowhere in it."""
     Feed(server)
@@ -363,3 +419,40 @@ def test_the_plan_is_the_same(gradent, config, state, server):
     assert json.loads(gradent("plan", "--json").out) == plan
     for path in (path for path in state.rglob("*") if path.is_file()):
         assert SECRET.encode() not in path.read_bytes(), path
+
+
+def test_the_plan_goes_on_without_a_calendar(gradent, config, server):
+    """While a busy calendar is down, new work is planned around what it gave last, and each run says so and fails."""
+    now = datetime.now(UTC)
+    feed = feeds.canvas(feeds.canvas_assignment(1, "Essay", "ENG", now + timedelta(days=9)))
+    job = feeds.vevent(
+        "UID:a", f"DTSTART:{now:%Y%m%dT%H%M%SZ}", f"DTEND:{now + timedelta(days=2):%Y%m%dT%H%M%SZ}", "SUMMARY:Job"
+    )
+    down = False
+    server.answer = lambda request: (
+        Answer(200, feed) if "courses" in request.path else Answer(500) if down else Answer(200, feeds.ics(job))
+    )
+    config.write_text(
+        f"""[[study.sources]]
+kind = "ics"
+url = "{server.url}/courses.ics"
+[[study.busy]]
+name = "work"
+url = "{server.url}/work.ics"
+"""
+    )
+    assert gradent("run").code == 0
+    feed = feeds.canvas(
+        feeds.canvas_assignment(1, "Essay", "ENG", now + timedelta(days=9)),
+        feeds.canvas_assignment(2, "Quiz", "ENG", now + timedelta(days=8)),
+    )
+    down = True
+    ran = gradent("run")
+    assert ran.code == 1
+    said = " ".join(ran.out.split())
+    assert (
+        "cannot read calendar 'work': the server cannot answer at the moment (HTTP 500); planned around what " in said
+    )
+    planned = json.loads(gradent("plan", "--json").out)["sessions"]
+    assert {session["title"] for session in planned} == {"Essay (ENG)", "Quiz (ENG)"}
+    assert all(datetime.fromisoformat(each["starts_at"]) > now + timedelta(days=2, seconds=-1) for each in planned)

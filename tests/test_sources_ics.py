@@ -149,7 +149,6 @@ def test_brightspace(harvest):
             location="Zoom Online Meeting (https://zoom.us/j/1)",
         ),
         feeds.brightspace_item(5, "Quiz 1 - Availability Starts", DUE),
-        feeds.brightspace_item(6, "Orientation", DUE),
     )
     found = harvest(raw)
     assert found.warnings == ()
@@ -189,6 +188,46 @@ def test_moodle_in_another_language(harvest):
         "uni: took 1 event as due, because the platform's language is not English: 'Aufsatz ist fällig'",
         "uni: left out 1 event for lasting some time, as lectures do: 'Vorlesung'",
     )
+
+
+def test_moodle_in_two_languages(harvest):
+    """One English phrase in a feed does not take the work of the other courses away; what was guessed is named."""
+    meeting = feeds.moodle_event(37, "Sprechstunde", DUE)
+    meeting[meeting.index(f"DTEND:{feeds.stamp(DUE)}")] = f"DTEND:{feeds.stamp(DUE + timedelta(hours=1))}"
+    foreign = ["Aufsatz ist fällig.", "El envío de Ensayo vence", "Devoir 1 est à rendre", "Opdracht 2 inleveren"]
+    found = harvest(
+        feeds.moodle(
+            *(feeds.moodle_event(number, title, DUE) for number, title in enumerate(foreign, 31)),
+            feeds.moodle_event(35, "Essay should be completed", DUE),
+            feeds.moodle_event(36, "Quiz opens", DUE),
+            meeting,
+        )
+    )
+    assert sorted(titles(found)) == sorted([*foreign, "Essay"])
+    assert found.warnings == (
+        (
+            "uni: took 4 events as due, because no English phrase in the title says what happens then: "
+            "'Aufsatz ist fällig.', 'El envío de Ensayo vence', 'Devoir 1 est à rendre' and 1 more"
+        ),
+        "uni: left out 1 event for lasting some time, as lectures do: 'Sprechstunde'",
+    )
+
+
+def test_english_feed_with_events_of_ones_own(harvest):
+    """Of what an English feed says nothing about, a moment counts and is named; what lasts is a meeting."""
+    meeting = feeds.moodle_event(42, "Office hours", DUE)
+    meeting[meeting.index(f"DTEND:{feeds.stamp(DUE)}")] = f"DTEND:{feeds.stamp(DUE + timedelta(hours=1))}"
+    essay = feeds.moodle_event(41, "Essay is due", DUE)
+    assert harvest(feeds.moodle(essay, meeting)).warnings == ()
+    found = harvest(feeds.moodle(essay, feeds.moodle_event(43, "Essay", DUE + timedelta(days=3))))
+    assert titles(found) == ["Essay", "Essay"]
+    assert found.warnings == (
+        "uni: took 1 event as due, because no English phrase in the title says what happens then: 'Essay'",
+    )
+    item = feeds.brightspace_item(2, "Orientation", DUE)
+    found = harvest(feeds.brightspace(feeds.brightspace_item(1, "Homework 3 - Due", DUE), item))
+    assert sorted(titles(found)) == ["Homework 3", "Orientation"]
+    assert "'Orientation'" in found.warnings[0]
 
 
 def test_blackboard_uid_changes(only):
@@ -398,6 +437,43 @@ def test_duplicate_uids(harvest):
     assert titles(harvest(ics(version("new", "SEQUENCE:2"), version("old", "SEQUENCE:1")))) == ["new"]
     newer, older = "LAST-MODIFIED:20261002T000000Z", "LAST-MODIFIED:20261001T000000Z"
     assert titles(harvest(ics(version("new", newer), version("old", older)))) == ["new"]
+
+
+def test_one_uid_for_different_work(harvest):
+    """What another program gives one UID stays apart by title; a moved date changes no key, the same twice is one."""
+
+    def keys(*events: tuple[str, int]) -> dict[tuple[str, int], str]:
+        lines = (vevent("UID:a", f"DTSTART:202612{day}T090000Z", f"SUMMARY:{title}") for title, day in events)
+        return {(each.title, each.due_at.day): each.key for each in harvest(ics(*lines)).assignments}
+
+    before = keys(("One", 15), ("Two", 16), ("One", 15))
+    assert list(before) == [("One", 15), ("Two", 16)]
+    assert before["One", 15] == "a"
+    after = keys(("One", 14), ("Two", 17))
+    assert [after["One", 14], after["Two", 17]] == list(before.values())
+    sheets = keys(("Sheet", 15), ("Sheet", 16))
+    assert len(set(sheets.values())) == 2
+    assert sheets == keys(("Sheet", 15), ("Sheet", 16), ("Sheet", 16))
+
+
+def test_one_uid_for_different_work_that_repeats(harvest):
+    """Work that repeats is not mixed up with other work that bears its UID, nor with a moved time of its own."""
+    weekly = vevent("UID:a", "DTSTART:20261002T170000Z", "RRULE:FREQ=WEEKLY;COUNT=3", "SUMMARY:Sheet")
+    moved = vevent("UID:a", "RECURRENCE-ID:20261009T170000Z", "DTSTART:20261010T170000Z", "SUMMARY:Sheet")
+    once = vevent("UID:a", "DTSTART:20261005T170000Z", "SUMMARY:Exam")
+    found = harvest(ics(weekly, moved, once))
+    assert found.warnings == ()
+    assert [(each.title, each.due_at.day) for each in found.assignments] == [
+        ("Sheet", 2), ("Exam", 5), ("Sheet", 10), ("Sheet", 16),
+    ]  # fmt: skip
+
+
+def test_newer_version_of_a_moved_event(harvest):
+    """An event in its old and its new version, at another time under another title, is one assignment: the newer."""
+    old = vevent("UID:a", "DTSTART:20261010T090000Z", "SUMMARY:Exam")
+    new = vevent("UID:a", "DTSTART:20261012T090000Z", "SUMMARY:Exam (room 2)", "SEQUENCE:1")
+    for raw in (ics(old, new), ics(new, old)):
+        assert [(each.key, each.title) for each in harvest(raw).assignments] == [("a", "Exam (room 2)")]
 
 
 def test_missing_uids_stay_apart(harvest):

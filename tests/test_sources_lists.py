@@ -108,7 +108,7 @@ def test_the_key_without_an_id(harvest):
         ('"2026-12-01 10:00"', "2026-12-01T09:00:00+00:00"),
         ("2026-03-29T02:30:00", "2026-03-29T01:30:00+00:00"),  # the hour that the clock change leaves out
         ("2026-10-25T02:30:00", "2026-10-25T00:30:00+00:00"),  # the hour that there is twice: the first
-        ("9999-12-31", "9999-12-29T00:00:00+00:00"),
+        ("9999-12-31", "9999-12-31T09:59:00+00:00"),
     ],
 )
 def test_due_dates(harvest, due, utc):
@@ -197,6 +197,25 @@ def test_toml_refusals(refusal, text, why):
 def test_csv_refusals(refusal, text, why):
     """What is wrong in a spreadsheet's file is said with its line and what is allowed."""
     assert refusal("csv", text) == why
+
+
+def test_every_wrong_line_is_named_at_once(refusal):
+    """All that is wrong is named in one refusal, in the order of the file, and how much more there is beyond five."""
+    csv = "title,due,points\nA,someday,\nB,,many\nC,,\n,2026-12-01,\nC,,\n"
+    assert refusal("csv", csv + '"D\n') == (
+        "line 2: due has to be a date like 2026-12-01 or 2026-12-01 23:59, not 'someday'; "
+        "line 3: points has to be a number from 0 to 100000, not 'many'; "
+        "line 5: it has no title; "
+        "line 6: it has the same course and title as line 4; give each an id; "
+        "line 7: not valid CSV: unexpected end of data"
+    )
+    assert refusal("csv", csv + "E,,,extra\nF,never,\n").endswith(
+        "; line 7: there are more values than the header has names; put text with separators in quotes; and 1 more"
+    )
+    toml = '[[assignment]]\ntitle = "A"\nduee = 1\n[[assignment]]\ntitle = "B"\n[[assignment]]\npoints = 1\n'
+    assert refusal("toml", toml) == (
+        "entry 1 (line 1): there is no field 'duee'; did you mean 'due'?; entry 3 (line 6): it has no title"
+    )
 
 
 def test_empty_lists(harvest):

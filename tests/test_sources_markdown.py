@@ -225,6 +225,18 @@ def test_refusals(refusal, line, why):
     assert refusal(f"# Homework\n\n{line}\n") == f"line 3: {why}"
 
 
+def test_every_wrong_line_is_named_at_once(refusal):
+    """What is wrong in a line, and what is wrong as a whole, is named in the order of the file."""
+    assert refusal(
+        "- [ ] A est:soon\n  - [ ] step due:never\n- [ ] B\n- [ ] C points:many\n- [ ] D est:4h est:5h\n"
+    ) == (
+        "line 1: est has to be like 4h, 45min or 1h30m, not 'soon'; "
+        "line 2: due has to be a date like 2026-12-01 or 2026-12-01 23:59, not 'never'; "
+        "line 4: points has to be a number from 0 to 100000, not 'many'; "
+        "line 5: est: is there twice"
+    )
+
+
 def test_the_same_twice(refusal):
     """Two checkboxes that could not be told apart are refused."""
     assert refusal("- [ ] Essay\n- [x] Essay\n") == (

@@ -571,6 +571,18 @@ def test_warning_of_a_calendar(desk):
     assert desk.run().changed is False
 
 
+def test_warnings_of_a_source_and_a_calendar_with_one_name(desk):
+    """Each has its own warnings, told once, though both are called alike."""
+    desk.write("uni.ics", feed(("1", "Job", "20261301T120000Z", "20261301T130000Z")))
+    desk.lists, desk.busy = ("uni.ics",), ("uni.ics",)
+    assert desk.run().lines[-1].startswith("2 warnings: uni: ")
+    assert desk.run().changed is False
+    desk.write("uni.ics", "")
+    assert desk.run().error
+    desk.write("uni.ics", feed(("1", "Job", "20261301T120000Z", "20261301T130000Z")))
+    assert desk.run().changed is False
+
+
 def test_failing_source(desk):
     """A source that fails makes the tool and the run fail; what it gave before is still planned with."""
     desk.write("list.toml", ESSAY)
@@ -675,6 +687,28 @@ def test_absurd_due_dates(desk, due):
     report = desk.run()
     assert report.error is None or "list" in report.error
     assert all(session.starts_at < NOW + timedelta(days=60) for session in desk.store.sessions.all())
+
+
+def test_changes_are_told_by_due_date(desk):
+    """What is due soonest is told first, whichever source it is from: only what comes last is cut."""
+    late = "".join(f'[[assignment]]\ntitle = "Late {day}"\ndue = 2027-01-{day:02}\n' for day in range(1, 20))
+    desk.write("list.toml", '[[assignment]]\ntitle = "Some day"\n' + late)
+    desk.write("other.toml", QUIZ)
+    desk.lists = ("list.toml", "other.toml")
+    desk.run()
+    told = desk.calls["check"].details
+    assert [line[:12] for line in told[:2]] == ["New: Quiz 3,", "New: Late 1,"]
+    assert told[-1] == "and 10 more"
+
+
+def test_far_due_dates_are_told_with_their_year(desk):
+    """What was typed as the last day there is, or was due years ago, is told with its year."""
+    desk.write("list.toml", QUIZ.replace("2026-11-25T12:00:00+01:00", "9999-12-31") + ESSAY)
+    desk.run()
+    assert "New: Quiz 3, due Fri 31 Dec 9999 10:59" in "\n".join(desk.calls["check"].details)
+    desk.write("list.toml", QUIZ.replace("2026-11-25T12:00:00+01:00", "2021-01-01T01:00:00") + ESSAY)
+    assert "Quiz 3 from Fri 31 Dec 9999 10:59 to Fri 1 Jan 2021 01:00" in "\n".join(desk.run().lines)
+    assert "It was due Fri 1 Jan 2021 01:00." in "\n".join(desk.calls["suggest"].details)
 
 
 def test_removed_source(desk):

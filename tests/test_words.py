@@ -19,6 +19,22 @@ def test_moments():
 
 
 @pytest.mark.parametrize(
+    ("moment", "said", "day"),
+    [
+        (datetime(2021, 1, 1, tzinfo=UTC), "Fri 1 Jan 2021 01:00", "Friday 1 Jan 2021"),
+        (datetime(2026, 2, 1, tzinfo=UTC), "Sun 1 Feb 01:00", "Sunday 1 Feb"),
+        (datetime(2027, 8, 1, tzinfo=UTC), "Sun 1 Aug 02:00", "Sunday 1 Aug"),
+        (datetime(2027, 12, 1, tzinfo=UTC), "Wed 1 Dec 2027 01:00", "Wednesday 1 Dec 2027"),
+        (datetime(9999, 12, 31, 23, tzinfo=UTC), "Fri 31 Dec 9999 23:00", "Friday 31 Dec 9999"),
+    ],
+)
+def test_years(moment, said, day):
+    """The year is said where it could be another than one thinks."""
+    now = datetime(2026, 11, 27, tzinfo=UTC)
+    assert (words.when(moment, BERLIN, now=now), words.day(moment, BERLIN, now=now)) == (said, day)
+
+
+@pytest.mark.parametrize(
     "moment", [datetime(9999, 12, 31, 23, 59, tzinfo=UTC), datetime(1, 1, 1, tzinfo=ZoneInfo("Asia/Tokyo"))]
 )
 def test_end_of_time(moment):

@@ -152,6 +152,8 @@ def _apply(path: Path, steps: list[tuple[str, Step]]) -> None:
     config = change(path, os.environ, edit)
     for key in changed:
         typer.echo(f"{key}: {_transition(before, config, key)} in {path}")
+    if "study.sources" in changed:
+        _tell_of_sources(before, config)
     if not changed:
         typer.echo(f"nothing to change in {path}")
     keys = {key for key, _ in steps}
@@ -163,6 +165,29 @@ def _apply(path: Path, steps: list[tuple[str, Step]]) -> None:
         _warn_of_guessable_topic(config)
     if keys & _NOISE:
         _warn_of_noise(config)
+
+
+def _tell_of_sources(before: "list[Config]", after: "Config") -> None:
+    """What a list of their names cannot show: new tokens of those that were there, and work that comes twice."""
+    from gradent_cli.agents.study.sources.canvas import new_token
+    from gradent_cli.config import doubled
+
+    for warning in doubled(after.settings.study.sources):
+        _warn(warning)
+    known = {(each.kind, each.url): each for config in before for each in config.settings.study.sources}
+    for source in after.settings.study.sources:
+        old = known.get((source.kind, source.url))
+        if old is None or source.url is None:
+            continue
+        if old.token != source.token:
+            typer.echo(f"{source.name}: token replaced")
+        if source.expires is not None and source.expires != old.expires:
+            typer.echo(f"{source.name}: its token ends on {source.expires}")
+        if source.expires is None and old.expires is not None:
+            _warn(
+                f"{source.name}: {old.expires} was the last day of the old token, and that of the new one is not known",
+                hint=f"to be warned in time: {new_token(source.url.get_secret_value())} --source-expires YYYY-MM-DD",
+            )
 
 
 def _transition(before: "list[Config]", after: "Config", key: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -53,6 +54,7 @@ __all__ = [
     "add_table",
     "change",
     "check",
+    "doubled",
     "flat",
     "is_secret",
     "load",
@@ -223,7 +225,10 @@ def _judge(
         state_dir=paths.state_dir(path, configured, environ),
         origins=origins,
         secrets=tuple(secret for _, secret in secrets if len(secret) >= _SHORTEST_SECRET),
-        warnings=_warnings(path) if any(origins[key] == "file" for key, _ in secrets) else (),
+        warnings=(
+            *(_warnings(path) if any(origins[key] == "file" for key, _ in secrets) else ()),
+            *doubled(settings.study.sources),
+        ),
     )
 
 
@@ -264,11 +269,13 @@ def _settled(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Se
         return None if path is None else paths.absolute(path, environ, base=folder)
 
     agent, study = settings.agent, settings.study
-    names = iter(_names([*study.sources, *study.busy]))
+    # A source's name is part of its assignments' ids, and has always made way for the name given to a calendar.
+    sources = iter(_names(study.sources, taken=[calendar.name for calendar in study.busy]))
+    calendars = iter(_names(study.busy))
     changed = {
         "plan_ics": absolute(study.plan_ics),
-        "sources": [s.model_copy(update={"path": absolute(s.path), "name": next(names)}) for s in study.sources],
-        "busy": [b.model_copy(update={"path": absolute(b.path), "name": next(names)}) for b in study.busy],
+        "sources": [s.model_copy(update={"path": absolute(s.path), "name": next(sources)}) for s in study.sources],
+        "busy": [b.model_copy(update={"path": absolute(b.path), "name": next(calendars)}) for b in study.busy],
     }
     return settings.model_copy(
         update={
@@ -278,16 +285,28 @@ def _settled(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Se
     )
 
 
-def _names(places: Sequence[SourceSettings | BusySettings]) -> list[str]:
-    """A name that a person gave comes before one that is derived; the next with the same name gets `-2`."""
+def _names(places: Sequence[SourceSettings | BusySettings], taken: Sequence[str] = ()) -> list[str]:
+    """A name that a person gave comes before one that is derived.
+
+    A file whose stem has gone to another one is called by its whole name, any other place with the same name `-2`.
+    """
+    files = [place.path for place in places if place.path is not None and not place.name]
     names = [""] * len(places)
     for number, place in sorted(enumerate(places), key=lambda numbered: not numbered[1].name):
         name, tries = place.plain_name(), 1
-        while name in names:
+        path = None if place.name else place.path
+        if name in (*names, *taken) and path is not None and _alike(path, files):
+            name = path.name
+        while name in names or (not place.name and name in taken):
             tries += 1
             name = f"{place.plain_name()}-{tries}"
         names[number] = name
     return names
+
+
+def _alike(path: Path, files: Sequence[Path]) -> bool:
+    """Whether another file has the same stem, and none the same name."""
+    return sum(each.stem == path.stem for each in files) > 1 and sum(each.name == path.name for each in files) == 1
 
 
 def _secrets(value: object, key: str = "") -> Iterator[tuple[str, str]]:
@@ -314,6 +333,23 @@ def _warnings(path: Path) -> tuple[str, ...]:
                 f"{path} holds a secret and its mode is {mode:04o}; make it yours: chmod 600 {shlex.quote(str(path))}",
             )
     return ()
+
+
+def doubled(sources: Sequence[SourceSettings]) -> tuple[str, ...]:
+    """A sentence for each calendar feed of a Canvas that is a source by itself, too: each of them makes work of it."""
+    servers = {_server(each): each.name for each in sources if each.kind == "canvas"}
+    return tuple(
+        f"sources {servers[_server(each)]!r} and {each.name!r} are the same Canvas, so everything in it is planned "
+        f"twice; take {each.name!r} out, as the other one also knows what you handed in: gradent config edit"
+        for each in sources
+        if each.kind == "ics" and each.url is not None and _server(each) in servers
+    )
+
+
+def _server(source: SourceSettings) -> str:
+    """Host and port of a URL, as far as it says one."""
+    netloc = urlsplit(source.url.get_secret_value() if source.url is not None else "").netloc
+    return netloc.rpartition("@")[2].lower().removesuffix(":443")
 
 
 def _origin(key: str, document: Mapping[str, Any], variables: Sequence[Variable]) -> str:

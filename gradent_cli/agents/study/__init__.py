@@ -6,6 +6,7 @@ on what it brought and on what the store remembers. Everything happens at one mo
 What a tool has written it also tells: from its first write on it is shielded from the end of the run's time.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -139,7 +140,8 @@ class StudyAgent:
             times, calendar_errors = self._busy(now)
             errors = (*source_errors, *calendar_errors)
             given = {name: harvest.warnings for name, harvest in harvests.items()}
-            given |= {name: time.warnings for name, time in times.items()}
+            sources = {source.name for source in self._sources}
+            given |= {f"calendar {name}" if name in sources else name: each.warnings for name, each in times.items()}
             for line in (*errors, *(warning for sentences in given.values() for warning in sentences)):
                 context.log(line)
 
@@ -159,11 +161,11 @@ class StudyAgent:
             work = [each for each, status in statuses if status in ("open", "overdue")]
             overdue = sum(status == "overdue" for _, status in statuses)
             changes = _still_work(changes, {each.assignment.id for each in work})
-            moved = tuple(self._move(before, after) for before, after in changes.moved)
+            moved = tuple(self._move(before, after, now) for before, after in changes.moved)
             call.done(
                 f"{count(len(work), 'open assignment')} from {_sources_in_words(len(harvests), len(self._sources))}: "
                 f"{_changes_in_words(changes, moved, overdue)}",
-                details=_first(self._change_lines(changes, moved)) + _first(warnings),
+                details=_first(self._change_lines(changes, moved, now)) + _first(warnings),
                 changed=bool(changes) or warned,
             )
             if errors:
@@ -172,7 +174,9 @@ class StudyAgent:
             open=tuple(each.assignment for each in work),
             wanted=frozenset(each.assignment.id for each, status in statuses if status in ("open", "overdue", "past")),
             assessments={each.assignment.id: each.assessment for each in work if each.assessment},
-            busy=None if calendar_errors else tuple(taken for time in times.values() for taken in time.busy),
+            busy=None
+            if len(times) < len(self._calendars)
+            else tuple(taken for time in times.values() for taken in time.busy),
             errors=errors,
             warnings=warnings,
             moved=moved,
@@ -194,7 +198,8 @@ class StudyAgent:
     def _busy(self, now: datetime) -> "tuple[dict[str, BusyTime], list[str]]":
         """What the calendars say of the time within the horizon, as `_read`.
 
-        Without one of the calendars a session could land on an event, so then the plan stays as it was.
+        Without one of the calendars a session could land on an event, so then the plan stays as it was. One that is
+        down and gave something before stands for that.
         """
         times: dict[str, BusyTime] = {}
         errors: list[str] = []
@@ -204,6 +209,9 @@ class StudyAgent:
                 times[calendar.name] = calendar.busy(start=now, end=end, zone=self._zone)
             except SourceError as error:
                 errors.append(f"{error.message}; the plan stays as it was")
+                continue
+            if (time := times[calendar.name]).error is not None and time.given_at is not None:
+                errors.append(f"{time.error}; planned around what it gave on {words.when(time.given_at, self._zone)}")
         return times, errors
 
     def _instead(self, source: str) -> str:
@@ -220,21 +228,21 @@ class StudyAgent:
             f"{words.when(since + BELIEVED_AFTER, self._zone)} on"
         )
 
-    def _move(self, before: Assignment, after: Assignment) -> str:
+    def _move(self, before: Assignment, after: Assignment, now: datetime) -> str:
         was, becomes = (
-            words.when(each.due_at, self._zone) if each.due_at else "no due date" for each in (before, after)
+            words.when(each.due_at, self._zone, now=now) if each.due_at else "no due date" for each in (before, after)
         )
         return f"{words.name(after)} from {was} to {becomes}"
 
-    def _change_lines(self, changes: Changes, moved: Iterable[str]) -> Iterator[str]:
+    def _change_lines(self, changes: Changes, moved: Iterable[str], now: datetime) -> Iterator[str]:
         yield from (f"New due date: {move}" for move in moved)
-        yield from (f"New: {self._titled(each)}" for each in changes.new)
-        yield from (f"Changed: {self._titled(each)}" for each in changes.edited)
+        yield from (f"New: {self._titled(each, now)}" for each in changes.new)
+        yield from (f"Changed: {self._titled(each, now)}" for each in changes.edited)
         yield from (f"Done: {words.session_title(each)}" for each in changes.done)
         yield from (f"Gone from your list: {words.session_title(each)}" for each in changes.gone)
 
-    def _titled(self, assignment: Assignment) -> str:
-        due = f", due {words.when(assignment.due_at, self._zone)}" if assignment.due_at else ", no due date"
+    def _titled(self, assignment: Assignment, now: datetime) -> str:
+        due = f", due {words.when(assignment.due_at, self._zone, now=now)}" if assignment.due_at else ", no due date"
         return words.session_title(assignment) + due
 
     def _assess(
@@ -289,6 +297,7 @@ class StudyAgent:
         now = context.started_at
         with ExitStack() as until_told, context.tools.call("suggest", "Suggest") as call:
             # Other days are planned for it, which can take a while: nobody who logs work has to wait for that.
+            known = self._store.suggestions.all(everything=True)
             advice = suggest(
                 work,
                 plan=plan,
@@ -413,13 +422,19 @@ class StudyAgent:
 
 
 def _still_work(changes: Changes, open: set[str]) -> Changes:
-    """Without what is of no interest any more: a feed also brings years of old events."""
+    """By due date over all sources, without what is of no interest any more: a feed also brings years of old events."""
     return replace(
         changes,
-        new=tuple(each for each in changes.new if each.id in open),
-        moved=tuple(pair for pair in changes.moved if pair[1].id in open),
-        edited=tuple(each for each in changes.edited if each.id in open),
+        new=tuple(sorted((each for each in changes.new if each.id in open), key=_due)),
+        moved=tuple(sorted((pair for pair in changes.moved if pair[1].id in open), key=lambda pair: _due(pair[1]))),
+        edited=tuple(sorted((each for each in changes.edited if each.id in open), key=_due)),
+        done=tuple(sorted(changes.done, key=_due)),
+        gone=tuple(sorted(changes.gone, key=_due)),
     )
+
+
+def _due(assignment: Assignment) -> float:
+    return assignment.due_at.timestamp() if assignment.due_at else math.inf
 
 
 def _sources_in_words(read: int, configured: int) -> str:

@@ -2,7 +2,7 @@
 
 One file for each address in a folder of the state. Its name is a hash, because an address is a secret; its first line
 says what the server called the content, and the rest is the content. A file that is not exactly as it was written
-counts as none: then the feed is read as a whole.
+counts as none: then the feed is read as a whole. Beside them lies what calendars last blocked, for when one is down.
 """
 
 import json
@@ -26,6 +26,7 @@ FORGET_AFTER = timedelta(days=30)
 """What has not been asked for in so long goes."""
 
 _FORMAT = "gradent feed 1"
+_LAST_GOOD = "last good "
 _LONGEST_HEAD = 4096
 _TAG = re.compile(r'(?:W/)?"[!#-~]{0,256}"')
 _DATE = re.compile(r"[A-Za-z0-9 ,:+-]{1,64}")
@@ -34,7 +35,7 @@ _NAME = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\.[0-9]+\.tmp")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A feed's content and what its server called it: at least one of entity tag and date of change."""
+    """A feed's content and what its server called it: to ask again takes one of entity tag and date of change."""
 
     body: bytes
     tag: str = ""
@@ -74,24 +75,42 @@ class FeedCache:
 
     def find(self, url: str) -> Kept | None:
         """What is kept of an address; None where nothing usable is, or it is time to read the whole again."""
+        found = self._found(self._path(url), ASK_WHOLE_AFTER)
+        return found[0] if found else None
+
+    def keep(self, url: str, kept: Kept) -> None:
+        """Keep what was understood. That it cannot be written costs time in the next run, and nothing else."""
+        self._put(self._path(url), kept)
+
+    def remember(self, place: str, content: bytes) -> None:
+        """Keep what was made of a place, for the time in which it cannot be read."""
+        self._put(self._path(_LAST_GOOD + place), Kept(body=content))
+
+    def remembered(self, place: str) -> tuple[bytes, datetime] | None:
+        """What was last made of a place, and when; None where nothing usable is."""
+        found = self._found(self._path(_LAST_GOOD + place), FORGET_AFTER)
+        return (found[0].body, found[1]) if found else None
+
+    def _found(self, path: Path, longest: timedelta) -> tuple[Kept, datetime] | None:
+        """What a file holds, and since when; None where it is not as it was written, or is older than `longest`."""
         try:
-            descriptor = os.open(self._path(url), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with open(descriptor, "rb") as stream:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     return None
                 head = json.loads(stream.readline(_LONGEST_HEAD))
                 body = stream.read(int(head["size"]) + 1)
-            return self._checked(head, body)
+            return self._checked(head, body, longest)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
             return None
 
-    def _checked(self, head: dict[str, Any], body: bytes) -> Kept | None:
+    def _checked(self, head: dict[str, Any], body: bytes, longest: timedelta) -> tuple[Kept, datetime] | None:
         whole = head["format"] == _FORMAT and head["digest"] == _digest(head["tag"], head["changed"], body)
-        age = self._now - datetime.fromisoformat(head["kept_at"])
-        return Kept(body=body, tag=head["tag"], changed=head["changed"]) if whole and not _stale(age) else None
+        kept_at = datetime.fromisoformat(head["kept_at"])
+        fresh = timedelta(0) <= self._now - kept_at <= longest  # it may also be from a clock that was ahead
+        return (Kept(body=body, tag=head["tag"], changed=head["changed"]), kept_at) if whole and fresh else None
 
-    def keep(self, url: str, kept: Kept) -> None:
-        """Keep what was understood. That it cannot be written costs time in the next run, and nothing else."""
+    def _put(self, path: Path, kept: Kept) -> None:
         if self._read_only:
             return
         head = {
@@ -102,7 +121,6 @@ class FeedCache:
             "size": len(kept.body),
             "digest": _digest(kept.tag, kept.changed, kept.body),
         }
-        path = self._path(url)
         with suppress(StateError, OSError):
             make_private_directory(self._folder)
             if path.is_symlink():  # writing would follow it
@@ -128,11 +146,6 @@ class FeedCache:
 
     def _path(self, url: str) -> Path:
         return self._folder / sha256(url.encode(errors="surrogatepass")).hexdigest()
-
-
-def _stale(age: timedelta) -> bool:
-    """Too old, or from a clock that was ahead."""
-    return not timedelta(0) <= age <= ASK_WHOLE_AFTER
 
 
 def _digest(tag: str, changed: str, body: bytes) -> str:

@@ -4,14 +4,15 @@ An event blocks its time unless it is marked as free (TRANSP:TRANSPARENT) or can
 study sessions. One that lasts whole days blocks only where the student wants that of its calendar.
 """
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from gradent_cli.agents.study import feed
-from gradent_cli.agents.study.cache import FeedCache
+from gradent_cli.agents.study.cache import FORGET_AFTER, FeedCache
 from gradent_cli.agents.study.feed import OURS, Notes, Zones, read_calendars, utc
 from gradent_cli.agents.study.fetch import Place
 from gradent_cli.agents.study.recurrence import occurrences
@@ -25,10 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusyTime:
-    """What a calendar gave: taken time in order and without overlaps, and sentences on what could not be read."""
+    """What a calendar gave: taken time in order and without overlaps, and sentences on what could not be read.
+
+    Where it cannot be read and this is what it gave at `given_at`, `error` says why.
+    """
 
     busy: tuple[Busy, ...]
     warnings: tuple[str, ...] = ()
+    error: str | None = None
+    given_at: datetime | None = None
 
 
 class Calendar(Protocol):
@@ -58,19 +64,27 @@ def open_calendar(
 ) -> Calendar:
     """The calendar of this kind; nothing is read yet. Exactly one of `url` and `path` is set, for `caldav` the first.
 
+    Args:
+        cache: for what is behind an address: what it blocked last counts while it cannot be read.
+
     Raises:
         ConfigError: there is no such kind.
     """
     label = f"calendar '{name}'"
+    calendar: Calendar
     if kind == "caldav":
         from gradent_cli.agents.study.caldav import Collection
 
         collection = Collection(label=label, url=url or "", username=username, password=password)
-        return CaldavCalendar(name=name, collection=collection, all_day=all_day)
-    if kind != "ics":
+        calendar = CaldavCalendar(name=name, collection=collection, all_day=all_day)
+    elif kind == "ics":
+        place = Place(label=label, expected="a calendar", url=url, path=path, cache=cache)
+        calendar = IcsCalendar(name=name, place=place, all_day=all_day)
+    else:
         raise ConfigError(f"unknown kind of calendar {kind!r}", hint="there are ics and caldav")
-    place = Place(label=label, expected="a calendar", url=url, path=path, cache=cache)
-    return IcsCalendar(name=name, place=place, all_day=all_day)
+    if url is None or cache is None:
+        return calendar
+    return RememberedCalendar(calendar=calendar, cache=cache, place=f"{kind} {all_day} {username or ''} {url}")
 
 
 def merge(busy: Iterable[Busy]) -> tuple[Busy, ...]:
@@ -130,6 +144,65 @@ class CaldavCalendar:
         if refused:
             said[f"{self.name}: left out {count(len(refused), 'event')} that cannot be read"] = None
         return _taken(_joined(calendars), self.name, start, end, zone, all_day=self.all_day, warnings=tuple(said))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RememberedCalendar:
+    """Another calendar, whose last good answer counts while it cannot be read.
+
+    It is asked for as much more time as an answer is kept for, so that the end of a plan is never without one.
+
+    Args:
+        place: what its answer is kept under; a secret.
+    """
+
+    calendar: Calendar
+    cache: FeedCache = field(repr=False)
+    place: str = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.calendar.name
+
+    def busy(self, *, start: datetime, end: datetime, zone: tzinfo) -> BusyTime:
+        try:
+            time = self.calendar.busy(start=start, end=end + FORGET_AFTER, zone=zone)
+        except SourceError as error:
+            last = self._last()
+            if last is None:
+                raise
+            time = replace(last, error=error.message)
+        else:
+            self.cache.remember(self.place, _spelled(time))
+        return replace(time, busy=merge(_clipped(each, start, end) for each in time.busy))
+
+    def _last(self) -> BusyTime | None:
+        kept = self.cache.remembered(self.place)
+        try:
+            return replace(_read_back(kept[0]), given_at=kept[1]) if kept else None
+        except (ValueError, TypeError, KeyError):  # as another version of gradent spelled it
+            return None
+
+
+def _clipped(busy: Busy, start: datetime, end: datetime) -> Busy:
+    return replace(busy, starts_at=max(busy.starts_at, start), ends_at=min(busy.ends_at, end))
+
+
+def _spelled(time: BusyTime) -> bytes:
+    stretches = [[each.starts_at.isoformat(), each.ends_at.isoformat(), each.title] for each in time.busy]
+    return json.dumps({"busy": stretches, "warnings": time.warnings}).encode()
+
+
+def _read_back(content: bytes) -> BusyTime:
+    """Raises ValueError, TypeError or KeyError where it is not as `_spelled` has it."""
+    document = json.loads(content)
+    return BusyTime(
+        busy=tuple(
+            Busy(starts_at=datetime.fromisoformat(start), ends_at=datetime.fromisoformat(end), title=str(title))
+            for start, end, title in document["busy"]
+        ),
+        warnings=tuple(map(str, document["warnings"])),
+    )
 
 
 def _joined(calendars: Iterable[feed.Calendar]) -> list[feed.Calendar]:

@@ -226,7 +226,8 @@ def unescape(value: str) -> str:
 # ── moments ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
-LATEST = datetime(9999, 12, 29, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, 9, 59, tzinfo=UTC)
+"""It is the last day of the year almost everywhere, and can be told in Kiritimati, 14 hours ahead."""
 """Beyond these a moment could not be told in every zone."""
 
 _MOMENT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:T([0-9]{2})([0-9]{2})([0-9]{2})?(Z?))?", re.IGNORECASE)
@@ -239,10 +240,10 @@ _TZID = re.compile(r"(?:^|;)\s*TZID\s*=\s*(?:\"([^\"]*)\"|([^;]*))", re.IGNORECA
 
 def utc(moment: datetime) -> datetime:
     """`moment` in UTC, moved to within what every zone can tell; years 1 and 9999 do turn up in feeds."""
-    naive = moment.replace(tzinfo=UTC)
-    if EARLIEST < naive < LATEST:
-        return moment.astimezone(UTC)
-    return EARLIEST if naive <= EARLIEST else LATEST
+    try:
+        return min(max(moment.astimezone(UTC), EARLIEST), LATEST)
+    except OverflowError:
+        return LATEST if moment.year > 1 else EARLIEST
 
 
 def end_of_day(day: date, zone: tzinfo) -> datetime:

@@ -72,13 +72,15 @@ class Remedies:
             gain = bisect_left(limits, minutes, key=lambda limit: sum(max(0, min(limit, b) - a) for a, b in used_up))
             return f"A limit of {words.length(limits[gain])} a day would help"
         due = task.assignment.due_at
-        when = words.when(to_moment(self._end) if due is None or task.eager else due, self._zone)
+        until = to_moment(self._end) if due is None or task.eager else due
+        when = words.when(until, self._zone, now=to_moment(self._draft.first))
         if sum(room) >= minutes:
             return f"{words.length(minutes)} more free time before {when} would help"
         return f"{words.length(minutes)} more before {when}, over the daily limit too, would help"
 
     def _day(self, day: int) -> str:
-        return words.day(to_moment(self._draft.table.starts[day]), self._zone)
+        begin, now = to_moment(self._draft.table.starts[day]), to_moment(self._draft.first)
+        return words.day(begin, self._zone, now=now)
 
 
 def _usable(spans: Sequence[Span], shortest: int) -> int:

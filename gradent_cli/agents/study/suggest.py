@@ -79,7 +79,7 @@ def suggest(
         if plan and (replan or assignment.id in planned):
             upcoming = _next(planned.get(assignment.id, ()), logged.get(assignment.id, 0), assessment, zone)
         if due <= now:
-            overdue.append(_overdue(assignment, assessment, due, upcoming, zone))
+            overdue.append(_overdue(assignment, assessment, due, upcoming, now, zone))
         elif due <= now + SOON:
             pressing.append((due, 1, _due_soon(assignment, assessment, due, upcoming, zone)))
     for short in plan.short if plan else ():
@@ -127,11 +127,13 @@ def _next(planned: Sequence[Session], logged: int, assessment: Assessment, zone:
     return f" You have logged {words.length(logged)}; if it is finished: gradent done {assessment.assignment_id}"
 
 
-def _overdue(assignment: Assignment, assessment: Assessment, due: datetime, upcoming: str, zone: tzinfo) -> Suggestion:
+def _overdue(
+    assignment: Assignment, assessment: Assessment, due: datetime, upcoming: str, now: datetime, zone: tzinfo
+) -> Suggestion:
     return Suggestion(
         key=_key("overdue", assignment),
         title=f"{words.name(assignment)} is overdue",
-        text=f"It was due {words.when(due, zone)}. {_effort(assessment)}{upcoming}",
+        text=f"It was due {words.when(due, zone, now=now)}. {_effort(assessment)}{upcoming}",
         category="deadline_reminder",
         priority="high",
         assignment_id=assignment.id,

@@ -1,21 +1,28 @@
 """How moments, lengths and names are said to the student."""
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from gradent_cli.records import Assignment
 from gradent_cli.text import one_line
 
+NEAR = timedelta(days=300)
+"""Within so much of now everybody knows which year's a day is."""
 
-def when(moment: datetime, zone: tzinfo) -> str:
-    """`Fri 4 Dec 23:59` on the student's own clock."""
+
+def when(moment: datetime, zone: tzinfo, *, now: datetime | None = None) -> str:
+    """`Fri 4 Dec 23:59` on the student's own clock; where `now` is given and far, `Fri 1 Jan 2021 01:00`."""
     there = local(moment, zone)
-    return f"{there:%a} {there.day} {there:%b %H:%M}"
+    return f"{there:%a} {there.day} {there:%b}{_year(there, now)} {there:%H:%M}"
 
 
-def day(moment: datetime, zone: tzinfo) -> str:
-    """`Friday 4 Dec` on the student's own clock."""
+def day(moment: datetime, zone: tzinfo, *, now: datetime | None = None) -> str:
+    """`Friday 4 Dec` on the student's own clock, and the year as in `when`."""
     there = local(moment, zone)
-    return f"{there:%A} {there.day} {there:%b}"
+    return f"{there:%A} {there.day} {there:%b}{_year(there, now)}"
+
+
+def _year(there: datetime, now: datetime | None) -> str:
+    return "" if now is None or abs(there - now) <= NEAR else f" {there.year}"
 
 
 def local(moment: datetime, zone: tzinfo) -> datetime:

@@ -131,7 +131,7 @@ class CanvasSource:
             try:
                 answer = request("GET", url, headers=headers, seconds=left, limit=limit)
             except WebError as error:
-                raise self.place.refusal(str(error)) from None
+                raise self.place.refusal(str(error), hint="is this machine online, and the address right?") from None
             if not _throttled(answer):
                 break
             pause = _pause(answer, self.wait)
@@ -151,10 +151,13 @@ class CanvasSource:
         if status == 401:
             return self.place.refusal(
                 "the token was refused (HTTP 401); tokens that students make in Canvas end after at most 120 days: "
-                + REMEDY
+                + REMEDY,
+                hint=new_token(self.place.url or ""),
             )
         if status == 403:
-            return self.place.refusal("the token may not read the planner (HTTP 403)")
+            return self.place.refusal(
+                "the token may not read the planner (HTTP 403)", hint="make the token with your student account"
+            )
         if status in (404, 410) or 300 <= status < 400:
             return self.place.refusal(
                 f"there is no Canvas at its url (HTTP {status}); it is the address that your browser shows while you "
@@ -220,6 +223,11 @@ class CanvasSource:
     def _link(self, url: str) -> str | None:
         link = _joined(self.place.url or "", url) if url.strip() else None
         return link.geturl() if link is not None and _ABSOLUTE.fullmatch(link.geturl()) else None
+
+
+def new_token(url: str) -> str:
+    """The command that gives a Canvas its next token."""
+    return f"gradent config set --source {url} --source-token -"
 
 
 def expiry(expires: date | None, today: date) -> str | None:

@@ -27,40 +27,29 @@ class CsvSource:
 
     def read(self, *, now: datetime, zone: tzinfo) -> Harvest:  # noqa: ARG002  a list is the same at any time
         text, warnings = decode(self.place.read())
-        rows = self._rows(text)
-        header_line, header = next(rows, (1, []))
-        names = self._names(header, header_line)
         entries = Entries(self.place, self.name, zone)
-        assignments = []
-        for line, row in rows:
-            if any(cell.strip() for cell in row[len(names) :]):
-                raise self.place.refusal(
-                    f"line {line}: there are more values than the header has names; put text with separators in quotes"
-                )
-            fields = {name: cell for name, cell in zip(names, row, strict=False) if name}
-            assignments.append(entries.take(fields, f"line {line}"))
+        try:
+            self._take(_rows(text), entries)
+        except _NotCsvError as error:
+            entries.refuse(error.line, f"line {error.line}: not valid CSV: {error}")
         return Harvest(
-            assignments=by_due_date(assignments),
+            assignments=by_due_date(entries.assignments()),
             warnings=tuple(f"{self.name}: {warning}" for warning in warnings),
             complete=True,
         )
 
-    def _rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
-        """Every row that is not blank, with the number of the line that it begins on."""
-        separator_line = _SEPARATOR_LINE.match(text)
-        skipped = separator_line.end() if separator_line else 0
-        first = text[skipped:].lstrip().partition("\n")[0]
-        delimiter = separator_line[1] if separator_line else max(",;\t", key=first.count)
-        reader = csv.reader(io.StringIO(text[skipped:], newline=""), delimiter=delimiter, strict=True)
-        before = 1 if separator_line else 0
-        begins = before + 1
-        try:
-            for row in reader:
-                if any(cell.strip() for cell in row):
-                    yield begins, row
-                begins = before + reader.line_num + 1
-        except (csv.Error, TypeError) as error:
-            raise self.place.refusal(f"line {begins}: not valid CSV: {error}") from None
+    def _take(self, rows: Iterator[tuple[int, list[str]]], entries: Entries) -> None:
+        header_line, header = next(rows, (1, []))
+        names = self._names(header, header_line)
+        for line, row in rows:
+            if any(cell.strip() for cell in row[len(names) :]):
+                entries.refuse(
+                    line,
+                    f"line {line}: there are more values than the header has names; put text with separators in quotes",
+                )
+                continue
+            fields = {name: cell for name, cell in zip(names, row, strict=False) if name}
+            entries.take(fields, line, f"line {line}")
 
     def _names(self, header: list[str], line: int) -> list[str]:
         """The header's names in lower case; "" for a column without one, which may hold nothing that counts."""
@@ -75,3 +64,31 @@ class CsvSource:
         if "title" not in names:
             raise self.place.refusal("the first line has to name the fields, 'title' among them")
         return names
+
+
+class _NotCsvError(ValueError):
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(why)
+        self.line = line
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Every row that is not blank, with the number of the line that it begins on.
+
+    Raises:
+        _NotCsvError: at the first one that is not what CSV can be.
+    """
+    separator_line = _SEPARATOR_LINE.match(text)
+    skipped = separator_line.end() if separator_line else 0
+    first = text[skipped:].lstrip().partition("\n")[0]
+    delimiter = separator_line[1] if separator_line else max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text[skipped:], newline=""), delimiter=delimiter, strict=True)
+    before = 1 if separator_line else 0
+    begins = before + 1
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield begins, row
+            begins = before + reader.line_num + 1
+    except (csv.Error, TypeError) as error:
+        raise _NotCsvError(begins, str(error)) from None

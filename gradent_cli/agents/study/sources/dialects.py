@@ -16,13 +16,17 @@ from gradent_cli.agents.study.feed import OURS, Calendar, Component
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A component that is an assignment. Of several with the same key the one of the highest `precedence` counts."""
+    """A component that is an assignment. Of several with the same key the one of the highest `precedence` counts.
+
+    `guessed` when none of the platform's known phrases says whether it is one.
+    """
 
     component: Component
     key: str
     title: str
     course: str | None = None
     precedence: int = 0
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,22 +113,25 @@ def _by_phrase(
 ) -> Reading:
     """Work by how its title ends: 0 is none, and of one item's several phrases only the highest is its due date.
 
-    The platform writes in its site's language. Where no phrase is known at all, every event counts that does not
-    last: too much is better than a lost assignment.
+    The platform writes in its site's language, or in that of each course. So what ends in no known phrase is a guess,
+    each event for itself: too much is better than a lost assignment.
     """
     spoken = [(component, *_phrase(component.title, phrases)) for component in components]
     foreign = bool(spoken) and all(value is None for _, _, value in spoken)
     work: list[Work] = []
     best: dict[tuple[str, str | None], int] = {}
     for component, title, value in spoken:
-        if value == 0 or (value is None and not foreign):
+        if value == 0:
             continue
-        key = component.uid.partition("@")[0] or _anonymous(component)
-        each = Work(component=component, key=key, title=title, course=course_of(component), precedence=value or 0)
-        best[title, each.course] = max(best.get((title, each.course), 0), each.precedence)
-        work.append(each)
+        key, course = component.uid.partition("@")[0] or _anonymous(component), course_of(component)
+        if value is None:
+            work.append(Work(component=component, key=key, title=title, course=course, guessed=True))
+            continue
+        best[title, course] = max(best.get((title, course), 0), value)
+        work.append(Work(component=component, key=key, title=title, course=course, precedence=value))
     return Reading(
-        work=[each for each in work if each.precedence == best[each.title, each.course]], foreign=foreign and bool(work)
+        work=[each for each in work if each.guessed or each.precedence == best[each.title, each.course]],
+        foreign=foreign,
     )
 
 

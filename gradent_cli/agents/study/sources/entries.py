@@ -16,6 +16,8 @@ from gradent_cli.agents.study.fetch import Place
 from gradent_cli.records import Assignment
 from gradent_cli.text import clean, cut_characters, one_line
 
+MOST_NAMED = 5
+"""So many wrong entries are named in one refusal."""
 FIELDS = ("id", "title", "course", "due", "effort_hours", "points", "weight", "done", "notes", "url")
 _MOST = {"effort_hours": 1000.0, "points": 100_000.0, "weight": 100.0}
 _YES = frozenset(("yes", "y", "true", "1", "x", "done"))
@@ -24,7 +26,7 @@ _DUE_SAMPLE = "2026-12-01 or 2026-12-01 23:59"
 
 
 class Entries:
-    """Turns entries into assignments and refuses the first that is wrong.
+    """Turns entries into assignments, and refuses all those that are wrong at once.
 
     Args:
         place: what the refusals name.
@@ -38,12 +40,15 @@ class Entries:
         self._name = name
         self._zone = zone
         self._known: dict[str, str] = {}
+        self._assignments: list[Assignment] = []
+        self._wrong: list[tuple[int, str]] = []
 
-    def take(self, fields: Mapping[str, Any], where: str) -> Assignment:
-        """The assignment of one entry; a value is None or "" where there is none. `where` is like "line 4".
+    def take(self, fields: Mapping[str, Any], number: int, where: str) -> None:
+        """Take one entry; a value is None or "" where there is none.
 
-        Raises:
-            SourceError: a field is unknown, missing or not what it has to be, or the entry is there twice.
+        Args:
+            number: its place in the list, which orders the refusals.
+            where: the same for people, like "line 4".
         """
         entry = _Entry(fields, self._zone)
         try:
@@ -52,8 +57,26 @@ class Entries:
             assignment = entry.assignment(self._name)
             self._claim(assignment.key, where, has_id=bool(entry.text("id")))
         except ValueError as error:
-            raise self._place.refusal(f"{where}: {error}") from None
-        return assignment
+            self.refuse(number, f"{where}: {error}")
+        else:
+            self._assignments.append(assignment)
+
+    def refuse(self, number: int, why: str) -> None:
+        """Say of an entry that it cannot be taken, in words that name it."""
+        self._wrong.append((number, why))
+
+    def assignments(self) -> list[Assignment]:
+        """Those of all entries.
+
+        Raises:
+            SourceError: a field is unknown, missing or not what it has to be, or an entry is there twice. It names the
+                first of these, so that nobody has to run once for each.
+        """
+        if self._wrong:
+            said = [why for _, why in sorted(self._wrong, key=lambda each: each[0])]
+            more = [f"and {len(said) - MOST_NAMED} more"] if len(said) > MOST_NAMED else []
+            raise self._place.refusal("; ".join([*said[:MOST_NAMED], *more]))
+        return self._assignments
 
     def _claim(self, key: str, where: str, *, has_id: bool) -> None:
         if key in self._known:

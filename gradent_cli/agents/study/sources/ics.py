@@ -7,10 +7,11 @@ and repeats is a lecture and left out. A deadline that repeats is an assignment 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta, tzinfo
+from hashlib import sha256
 
-from gradent_cli.agents.study.feed import Calendar, Component, Notes, Zones, end_of_day, read_calendars, utc
+from gradent_cli.agents.study.feed import Calendar, Component, Notes, Property, Zones, end_of_day, read_calendars, utc
 from gradent_cli.agents.study.fetch import Place
 from gradent_cli.agents.study.recurrence import Occurrence, occurrences
 from gradent_cli.agents.study.sources import Harvest, by_due_date
@@ -24,6 +25,11 @@ BEHIND, AHEAD = timedelta(days=30), timedelta(days=120)
 MOST_DEADLINES = 500
 """Deadlines that one repeating event can make."""
 
+_WHY_GUESSED = {
+    True: "the platform's language is not English",
+    False: "no English phrase in the title says what happens then",
+}
+"""By whether no title at all is understood."""
 _LINK = re.compile(r"https?://[!-~]{1,2000}", re.IGNORECASE)
 _POINTS = re.compile(
     r"\bpoints(?: possible)?: ?([0-9]{1,4}(?:\.[0-9]{1,2})?)\b(?! ?%)"
@@ -44,8 +50,9 @@ class IcsSource:
         calendars, warnings = self.place.understand(lambda raw: read_calendars(self.place, raw))
         notes = Notes()
         newest: dict[str, _Found] = {}
+        bearers: _Bearers = {}
         for calendar in calendars:
-            for found in _deadlines(calendar, zone, now, notes):
+            for found in _deadlines(calendar, zone, now, notes, bearers):
                 known = newest.get(found.key)
                 if known is None or found.beats(known):
                     newest[found.key] = found
@@ -79,24 +86,28 @@ class _Found:
 
     def beats(self, other: "_Found") -> bool:
         """Which of two with the same key is true: the student's own date, the newer version, then the earlier date."""
-        mine, theirs = (
-            (each.work.precedence, each.work.component.sequence, each.work.component.word("LAST-MODIFIED"))
-            for each in (self, other)
-        )
+        mine, theirs = ((each.work.precedence, *_version(each.work.component)) for each in (self, other))
         if mine != theirs:
             return mine > theirs
         return self.due_at is not None and (other.due_at is None or self.due_at < other.due_at)
 
 
-def _deadlines(calendar: Calendar, zone: tzinfo, now: datetime, notes: Notes) -> Iterator[_Found]:
-    reading = understand(calendar)
+_Bearers = dict[str, list[tuple[Work, date | datetime | None]]]
+"""By UID the events that bear it, each one once, with when it is."""
+
+
+def _deadlines(calendar: Calendar, zone: tzinfo, now: datetime, notes: Notes, bearers: _Bearers) -> Iterator[_Found]:
     zones = Zones(zone, calendar.zones)
+    reading = understand(calendar)
+    reading = replace(reading, work=[_apart(each, zones, bearers) for each in reading.work])
     work = {id(each.component): each for each in reading.work}
     lectures = {
         each.key
         for each in reading.work
-        if (reading.foreign or "RRULE" in each.component.properties) and _lasts(each.component, zones)
+        if (each.guessed or "RRULE" in each.component.properties) and _lasts(each.component, zones)
     }
+    # In a feed whose titles are understood, what lasts without a phrase is somebody's meeting, and needs no word.
+    doubtful = reading.foreign or any(each.guessed and each.key not in lectures for each in reading.work)
     dated: list[Component] = []
     for each in reading.work:
         component = each.component
@@ -105,13 +116,13 @@ def _deadlines(calendar: Calendar, zone: tzinfo, now: datetime, notes: Notes) ->
                 yield _Found(each, each.key, None)
                 continue
         elif each.key in lectures:
-            why = "lasting some time" if reading.foreign else "lasting and repeating"
-            if "RECURRENCE-ID" not in component.properties:
+            why = "lasting some time" if each.guessed else "lasting and repeating"
+            if "RECURRENCE-ID" not in component.properties and (doubtful or not each.guessed):
                 notes.add(f"left out {{events}} for {why}, as lectures do", each.title)
             continue
         dated.append(component)
-        if reading.foreign:
-            notes.add("took {events} as due, because the platform's language is not English", each.title)
+        if each.guessed:
+            notes.add(f"took {{events}} as due, because {_WHY_GUESSED[reading.foreign]}", each.title)
     times: dict[str, int] = {}
     for occurrence in occurrences(dated, zones, start=now - BEHIND, end=now + AHEAD, notes=notes):
         each = work[id(occurrence.component)]
@@ -122,6 +133,36 @@ def _deadlines(calendar: Calendar, zone: tzinfo, now: datetime, notes: Notes) ->
             continue
         key = f"{each.key}/{occurrence.original}" if occurrence.original else each.key
         yield _Found(each, key, _due(occurrence, zone))
+
+
+def _apart(work: Work, zones: Zones, bearers: _Bearers) -> Work:
+    """The same work, under a key of its own where another event bears its UID and is no version of it.
+
+    The first keeps the UID's key; the others' are made from their titles, so that a moved date leaves them as they are.
+    """
+    component = work.component
+    if not component.uid or "RECURRENCE-ID" in component.properties:
+        return work
+    moment = zones.moment(component.first("DUE") or component.first("DTSTART"))
+    known = bearers.setdefault(component.uid, [])
+    same_title = [each for each in known if each[0].title == work.title]
+    versions = [each for each, _ in (*same_title, *known) if _version(each.component) != _version(component)]
+    bearer = next((each for each, when in same_title if when == moment), None) or next(iter(versions), None)
+    if bearer is not None:
+        own = replace(work, key=bearer.key)
+    else:
+        own = work
+        if known:
+            name = "\0".join([work.title, *([f"{moment}"] if same_title else [])])
+            own = replace(work, key=f"{work.key}-{sha256(name.encode()).hexdigest()[:16]}")
+        known.append((own, moment))
+    if own.key != work.key:  # for what follows repetitions, which goes by the UID
+        component.properties["UID"] = [Property("", own.key)]
+    return own
+
+
+def _version(component: Component) -> tuple[int, str]:
+    return component.sequence, component.word("LAST-MODIFIED")
 
 
 def _due_as_start(component: Component) -> bool:

@@ -59,11 +59,13 @@ class MarkdownSource:
     def read(self, *, now: datetime, zone: tzinfo) -> Harvest:  # noqa: ARG002  a list is the same at any time
         text, warnings = decode(self.place.read())
         entries = Entries(self.place, self.name, zone)
+        for task in self._tasks(text):
+            if task.wrong:
+                entries.refuse(task.line, f"line {task.line}: {task.wrong}")
+            else:
+                entries.take(task.fields | {"notes": "\n".join(task.steps)}, task.line, f"line {task.line}")
         return Harvest(
-            assignments=by_due_date(
-                entries.take(task.fields | {"notes": "\n".join(task.steps)}, f"line {task.line}")
-                for task in self._tasks(text)
-            ),
+            assignments=by_due_date(entries.assignments()),
             warnings=tuple(f"{self.name}: {warning}" for warning in warnings),
             complete=True,
         )
@@ -78,7 +80,7 @@ class MarkdownSource:
             if task is None:
                 continue
             owner = next((each for each in reversed(above) if each.is_assignment), None)
-            task.is_assignment = owner is None or "due" in task.fields
+            task.is_assignment = owner is None or "due" in task.fields or bool(task.wrong)
             if owner is not None and not task.is_assignment:
                 owner.steps.append(f"- {task.fields['title']}")
             else:
@@ -106,7 +108,7 @@ class MarkdownSource:
         try:
             fields = _fields(match["text"])
         except ValueError as error:
-            raise self.place.refusal(f"line {line}: {error}") from None
+            return _Task(line=line, depth=depth, fields={}, wrong=str(error))
         return _Task(line=line, depth=depth, fields=fields | {"done": match["mark"] in "xX-"})
 
 
@@ -117,6 +119,8 @@ class _Task:
     fields: dict[str, str | float | bool]
     steps: list[str] = field(default_factory=list)
     is_assignment: bool = True
+    wrong: str = ""
+    """Why its fields cannot be read."""
 
 
 def _fields(text: str) -> dict[str, str | float | bool]:

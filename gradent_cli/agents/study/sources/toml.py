@@ -30,15 +30,15 @@ class TomlSource:
         tables = self._tables(text)
         lines = [text.count("\n", 0, header.start()) + 1 for header in _HEADER.finditer(text)]
         entries = Entries(self.place, self.name, zone)
-        assignments = []
         for number, table in enumerate(tables, start=1):
             # The headers are counted in the text, where one may also stand inside a string.
             line = f" (line {lines[number - 1]})" if len(lines) == len(tables) else ""
-            if not isinstance(table, dict):
-                raise self.place.refusal(f"entry {number}{line} is not a table; write [[assignment]] above its fields")
-            assignments.append(entries.take(table, f"entry {number}{line}"))
+            if isinstance(table, dict):
+                entries.take(table, number, f"entry {number}{line}")
+            else:
+                entries.refuse(number, f"entry {number}{line} is not a table; write [[assignment]] above its fields")
         return Harvest(
-            assignments=by_due_date(assignments),
+            assignments=by_due_date(entries.assignments()),
             warnings=tuple(f"{self.name}: {warning}" for warning in warnings),
             complete=True,
         )
