@@ -187,14 +187,14 @@ def test_edit(gradent, known, said):
     result = gradent("edit", "essay", "--due", "2099-12-05", "--effort", "90min", "--points", "10", "--weight", "12.5%")
     assert result.out == (
         f"Essay 1 (WRIT 101), {known['Essay 1']}\n"
-        "        YOU SAY          ITS SOURCE SAYS\n"
-        "title                    Essay 1\n"
-        "course                   WRIT 101\n"
-        "due     Sat 5 Dec 23:59  Tue 1 Dec 23:59\n"
-        "effort  1.5h             6h\n"
+        "        YOU SAY               ITS SOURCE SAYS\n"
+        "title                         Essay 1\n"
+        "course                        WRIT 101\n"
+        "due     Sat 5 Dec 2099 23:59  Tue 1 Dec 2099 23:59\n"
+        "effort  1.5h                  6h\n"
         "points  10\n"
         "weight  12.5%\n"
-        "done                     no\n"
+        "done                          no\n"
         "The next run plans with it.\n"
     )
     assert gradent("edit", "essay", "--title", EVIL, "--course", "WRIT\n102", "--ignore", "--due", "none").code == 0
@@ -247,7 +247,7 @@ def test_suggestions(gradent, known):
     """What is open is shown with its number, and as JSON with its key."""
     lines = gradent("suggestions").out.splitlines()
     assert lines[0] == "1  Lab 2 is overdue"
-    assert lines[1].startswith("   It was due Wed 2 Dec 23:59. It takes about 2 hours in all.")
+    assert lines[1].startswith("   It was due Wed 2 Dec 2020 23:59. It takes about 2 hours in all.")
     (found,) = json.loads(gradent("suggestions", "--json").out)
     assert {name: found[name] for name in ("number", "key", "category", "priority", "assignment_id", "status")} == {
         "number": 1,

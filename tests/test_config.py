@@ -191,8 +191,8 @@ def test_one_canvas_twice(path, environ):
         assert load(path, environ).warnings == (
             (
                 (
-                    "sources 'uni' and 'feed' are the same Canvas, so everything in it is planned twice; take 'feed' out, "
-                    "as the other one also knows what you handed in: gradent config edit"
+                    "sources 'uni' and 'feed' are the same Canvas, so everything in it is planned twice; "
+                    "take 'feed' out, as the other one also knows what you handed in: gradent config edit"
                 ),
             )
             if warned

@@ -54,7 +54,6 @@ def advice(
         tasks,
         plan=plan or replan(),
         sessions=sessions,
-        logged=logged,
         worked=worked,
         free=free,
         now=now,
@@ -332,6 +331,6 @@ def test_without_a_plan():
     """When no plan could be made, only what the dates say is told."""
     tasks = [work("Essay", 20, NOW + DAY), work("Lab", 1, NOW - DAY)]
     over = held(tasks[0], 1, 2)
-    found = suggest(tasks, plan=None, sessions=over, logged={}, worked={}, free=(), now=NOW, zone=UTC)
+    found = suggest(tasks, plan=None, sessions=over, worked={}, free=(), now=NOW, zone=UTC)
     assert [each.title for each in found] == ["Lab is overdue", "Essay is due Tue 24 Nov 14:03"]
     assert not any("session" in each.text or "planned" in each.text for each in found)

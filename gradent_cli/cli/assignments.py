@@ -77,7 +77,7 @@ def assignments_table(rows: Sequence[tuple[Known, float | None]], zone: tzinfo, 
         cells.append(
             [
                 assignment.id,
-                local(assignment.due_at, zone) if assignment.due_at else "no due date",
+                words.when(assignment.due_at, zone, now=now) if assignment.due_at else "no due date",
                 status,
                 f"{remaining:g}h" if assessment and remaining is not None else "",
                 f"{assessment.risk}" if assessment else "",
@@ -107,7 +107,7 @@ def assignment_page(
         "id": assignment.id,
         "title": assignment.title,
         "course": assignment.course or "",
-        "due": local(assignment.due_at, zone) if assignment.due_at else "no due date",
+        "due": words.when(assignment.due_at, zone, now=now) if assignment.due_at else "no due date",
         "status": known.status(now),
         "source": assignment.source + (", which has it no more" if known.vanished else ""),
         "link": assignment.url or "",
@@ -127,7 +127,9 @@ def assignment_page(
         steps = [
             [
                 f"{step.hours:g}h",
-                local(assignment.due_at - timedelta(days=step.days_before_due), zone) if assignment.due_at else "",
+                words.when(assignment.due_at - timedelta(days=step.days_before_due), zone, now=now)
+                if assignment.due_at
+                else "",
                 step.label,
             ]
             for step in assessment.milestones

@@ -171,7 +171,7 @@ def edit(
         document(edits_document(found.id, edits, given))
         return
     typer.echo(f"{_name(found)}, {found.id}")
-    typer.echo(edits_table(edits, given, desk.zone))
+    typer.echo(edits_table(edits, given, desk.zone, desk.now))
     if changed:
         typer.echo("The next run plans with it.")
 
@@ -287,15 +287,15 @@ def edits_document(id: str, edits: Mapping[str, Any], given: Mapping[str, Any]) 
     return {"assignment_id": id, "edits": said(edits), "source": said(given)}
 
 
-def edits_table(edits: Mapping[str, Any], given: Mapping[str, Any], zone: tzinfo) -> str:
+def edits_table(edits: Mapping[str, Any], given: Mapping[str, Any], zone: tzinfo, now: datetime) -> str:
     """What the student says of an assignment beside what its source says; what the student says counts."""
     from gradent_cli.agents.study.overlay import FIELDS
 
     rows = [
         [
             _LABELS.get(field, field),
-            _said(field, edits[field], zone) if field in edits else "",
-            _said(field, given.get(field), zone),
+            _said(field, edits[field], zone, now) if field in edits else "",
+            _said(field, given.get(field), zone, now),
         ]
         for field in FIELDS
         if field in edits or given.get(field) is not None
@@ -303,11 +303,13 @@ def edits_table(edits: Mapping[str, Any], given: Mapping[str, Any], zone: tzinfo
     return table(rows, ["", "YOU SAY", "ITS SOURCE SAYS"])
 
 
-def _said(field: str, value: Any, zone: tzinfo) -> str:
+def _said(field: str, value: Any, zone: tzinfo, now: datetime) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if field == "due_at":
-        return local(datetime.fromisoformat(value), zone) if value else "no due date"
+        from gradent_cli.agents.study import words
+
+        return words.when(datetime.fromisoformat(value), zone, now=now) if value else "no due date"
     if value is None:
         return ""
     if isinstance(value, str):

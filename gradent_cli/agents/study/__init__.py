@@ -302,15 +302,12 @@ class StudyAgent:
                 work,
                 plan=plan,
                 sessions=sessions,
-                logged=worked,
                 worked=worked,
                 free=free,
                 now=now,
                 zone=self._zone,
                 replan=replan,
-                answered={
-                    each.suggestion.key for each in self._store.suggestions.all(everything=True) if each.answered
-                },
+                answered={each.suggestion.key for each in known if each.answered},
             )
             until_told.enter_context(context.shield())
             until_told.enter_context(self._store.together())

@@ -45,7 +45,6 @@ def suggest(
     *,
     plan: Plan | None,
     sessions: Iterable[Session],
-    logged: Mapping[str, int],
     worked: Mapping[str, int],
     free: Sequence[Day],
     now: datetime,
@@ -60,8 +59,7 @@ def suggest(
         plan: the plan for it, or without a planner what is left of one; None when none could be made, and then there is
             nothing to say about it.
         sessions: those that were known before, past ones among them.
-        logged: minutes that the student says they worked, by assignment id.
-        worked: minutes that need no place in the plan any more, those among them.
+        worked: minutes that the student says they worked, by assignment id.
         free: free time as the plan saw it.
         replan: the plan as it would be with this time taken; None when nobody plans, and then it is no news that
             something is not planned.
@@ -77,7 +75,7 @@ def suggest(
         due = assignment.due_at or now
         upcoming = ""
         if plan and (replan or assignment.id in planned):
-            upcoming = _next(planned.get(assignment.id, ()), logged.get(assignment.id, 0), assessment, zone)
+            upcoming = _next(planned.get(assignment.id, ()), worked.get(assignment.id, 0), assessment, zone)
         if due <= now:
             overdue.append(_overdue(assignment, assessment, due, upcoming, now, zone))
         elif due <= now + SOON:
@@ -94,7 +92,7 @@ def suggest(
         upcoming_work = [each for each in work if each[0].due_at is None or each[0].due_at > now]
         upcoming_work.sort(key=lambda each: (each[0].due_at is None, each[0].due_at or now, each[0].id))
         for assignment, assessment in dated:
-            if assignment.id not in told and not planned.get(assignment.id) and not logged.get(assignment.id):
+            if assignment.id not in told and not planned.get(assignment.id) and not worked.get(assignment.id):
                 found += _exam(assignment, assessment, now, zone)
         for assignment, assessment in upcoming_work:
             passed, done = over.get(assignment.id, ()), worked.get(assignment.id, 0)
