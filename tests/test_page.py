@@ -297,7 +297,7 @@ def planned(gradent, config, home):
 
 def test_the_page_is_written_for_its_owner_alone(planned, tmp_path):
     """As a file, or to standard output: the same page."""
-    path = tmp_path / "new" / "plan.html"
+    path = tmp_path / "plan.html"
     said = planned("plan", "--html", path)
     assert (said.code, said.out, said.err) == (0, f"Wrote the plan to {path}\n", "")
     assert path.stat().st_mode & 0o777 == 0o600
@@ -307,6 +307,26 @@ def test_the_page_is_written_for_its_owner_alone(planned, tmp_path):
     printed = planned("plan", "--html", "-")
     assert Outline(printed.out).elements[-1] == written.elements[-1]
     assert printed.out.startswith("<!DOCTYPE html>\n")
+
+
+@pytest.mark.parametrize("option", ["--html", "--ics"])
+def test_no_folder_is_made_for_a_file(planned, tmp_path, option):
+    """A folder that is not there is more likely a slip: one sentence, 74."""
+    said = planned("plan", option, tmp_path / "nope" / "file")
+    assert (said.code, said.out) == (74, "")
+    assert said.err == f"gradent: cannot write {tmp_path}/nope/file: there is no folder {tmp_path}/nope\n"
+    assert not (tmp_path / "nope").exists()
+
+
+def test_the_calendar_file_can_be_printed(planned, tmp_path, monkeypatch):
+    """As `-`, the same bytes as in the file; no file is called so."""
+    monkeypatch.chdir(tmp_path)
+    assert planned("plan", "--ics", "plan.ics").out.startswith("Wrote ")
+    printed = planned("plan", "--ics", "-")
+    assert (printed.code, printed.err) == (0, "")
+    assert printed.out.splitlines() == (tmp_path / "plan.ics").read_text().splitlines()
+    assert printed.out.startswith("BEGIN:VCALENDAR")
+    assert not (tmp_path / "-").exists()
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence(planned, home):

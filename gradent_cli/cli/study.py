@@ -20,7 +20,8 @@ def plan(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON document.")] = False,
     ics: Annotated[
-        Path | None, typer.Option("--ics", metavar="PATH", help="Write the plan as a calendar file instead.")
+        str | None,
+        typer.Option("--ics", metavar="PATH", help="Write the plan as a calendar file instead; - prints it."),
     ] = None,
     html: Annotated[
         str | None,
@@ -43,10 +44,9 @@ def plan(
     config, store, zone = _open(context)
     if ics is not None:
         from gradent_cli.agents.study import plan_ics
-        from gradent_cli.files import write_atomic
 
-        write_atomic(ics, plan_ics.render(store.sessions()))
-        typer.echo(f"Wrote {count(len(store.sessions()), 'session')} to {ics}")
+        sessions = store.sessions()
+        _write(ics, plan_ics.render(sessions), what=count(len(sessions), "session"))
         return
     now = datetime.now(UTC)
     study = config.settings.study
@@ -71,14 +71,22 @@ def _write_page(path: str, found: "Agenda", store: "Store", nothing: str) -> Non
 
     worked = store.worked(found.now)
     left = {each.assignment.id: remaining_hours(each.assessment, worked) for each in found.work}
-    content = page.html(found, over=store.sessions(), left=left, nothing=nothing).encode()
+    _write(path, page.html(found, over=store.sessions(), left=left, nothing=nothing).encode(), what="the plan")
+
+
+def _write(path: str, content: bytes, *, what: str) -> None:
+    """Print it where the path is `-`, else replace the file; a folder that is not there may be a slip of the hand."""
     if path == "-":
         typer.echo(content, nl=False)
-    else:
-        from gradent_cli.files import write_atomic
+        return
+    from gradent_cli.errors import StateError
+    from gradent_cli.files import write_atomic
 
-        write_atomic(Path(path), content)
-        typer.echo(f"Wrote the plan to {path}")
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise StateError(f"cannot write {path}: there is no folder {folder}")
+    write_atomic(Path(path), content)
+    typer.echo(f"Wrote {what} to {path}")
 
 
 def assignments(
