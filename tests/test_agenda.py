@@ -10,15 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradent_cli.agents.study import free, words
+from gradent_cli.agents.study.schedule import Rules
 from gradent_cli.agents.study.store import Known
 from gradent_cli.cli import agenda
+from gradent_cli.config.schema import WEEKDAYS
 from gradent_cli.records import Assignment, Plan, Session, Shortfall
 from gradent_cli.text import columns
 from tests.street.clock import NOW
+from tests.test_schedule import plan_of, task
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 ESSAY = Assignment(source="s", key="1", title="Essay <1>", course="WRIT 101", due_at=NOW + timedelta(days=2, hours=3))
 LATE = Assignment(source="s", key="2", title="Lab", due_at=NOW - timedelta(days=1), done=False)
+DAYTIME = dict.fromkeys(WEEKDAYS, ("09:00-21:00",))
+NIGHTS = free.week({"monday": ["22:00-02:00"], "wednesday": ["22:00-02:00"]})
 SHORT = Shortfall(assignment_id=LATE.id, minutes=90, remedy="An hour more helps.")
 
 
@@ -36,9 +42,10 @@ def session(assignment, hours, length=2.0, **more):
     return Session(assignment_id=assignment.id, starts_at=start, ends_at=start + timedelta(hours=length), **more)
 
 
-def collected(*sessions, assignments=(ESSAY, LATE), short=(), zone=UTC, now=NOW, per_day=timedelta(hours=4), days=None):
+def collected(*sessions, assignments=(ESSAY, LATE), short=(), **more):
     plan = Plan(sessions=sessions, short=short)
-    return agenda.collect(plan, known(*assignments), zone=zone, now=now, per_day=per_day, days=days)
+    facts = {"zone": UTC, "now": NOW, "per_day": timedelta(hours=4), "hours": free.week(DAYTIME)} | more
+    return agenda.collect(plan, known(*assignments), **facts)
 
 
 def told(*sessions, machine=None, **more):
@@ -106,6 +113,39 @@ def test_a_session_over_midnight_belongs_to_the_day_it_began():
         "  23:00-02:00  Essay <1> (WRIT 101)",
     ]
     assert told(night, now=NOW + timedelta(hours=17), assignments=()) == ""
+
+
+def test_a_night_counts_for_the_day_that_its_hours_began_on():
+    """As in the planner: no day is above its limit, a day off has nothing, and the clock's day is named."""
+    nights = [session(ESSAY, hours, length, ordinal=n) for n, (hours, length) in enumerate(
+        [(13, 2), (15.25, 1.75), (61, 2), (63.25, 1.75)]
+    )]  # fmt: skip
+    found = collected(*nights, hours=NIGHTS, assignments=())
+    assert agenda.text(found, machine=UTC).splitlines()[:7] == [
+        "Today, Mon 23 Nov     ███████████░  3h 45min of 4h",
+        "  22:00-00:00  Essay <1> (WRIT 101)",
+        "  00:15-02:00 (Tue)  Essay <1> (WRIT 101)",
+        "· 1 day free",
+        "Wed 25 Nov            ███████████░  3h 45min of 4h",
+        "  22:00-00:00  Essay <1> (WRIT 101)",
+        "  00:15-02:00 (Thu)  Essay <1> (WRIT 101)",
+    ]
+    assert [(day["date"], day["minutes"]) for day in agenda.document(found)["days"]] == [
+        ("2026-11-23", 225),
+        ("2026-11-25", 225),
+    ]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Amsterdam", "Asia/Tokyo", "America/New_York"])
+def test_days_are_the_planners(zone):
+    """A plan that keeps the limit never looks as if it did not, over midnight and over a change of the clocks."""
+    zone, now = ZoneInfo(zone), datetime(2026, 10, 23, 9, tzinfo=UTC)
+    nights = dict.fromkeys(("tuesday", "saturday"), ("22:00-02:30",))
+    rules = Rules(hours=free.week(DAYTIME | nights), horizon_days=12)
+    plan = plan_of([task("1", 60, now + timedelta(days=11))], rules=rules, now=now, zone=zone)
+    found = agenda.collect(plan, (), zone=zone, now=now, per_day=rules.max_per_day, hours=rules.hours)
+    assert any(words.local(each.starts_at, zone).hour < 3 for each in plan.sessions)
+    assert max(day.minutes for day in found.days) == 240
 
 
 def test_a_day_above_its_limit_is_full_and_says_so():

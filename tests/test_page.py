@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradent_cli.agents.study import free
 from gradent_cli.cli import page
 from gradent_cli.records import Assessment, Shortfall
 from gradent_cli.text import one_line
 from tests.street.clock import NOW
-from tests.test_agenda import AMSTERDAM, ESSAY, LATE, SHORT, collected, known, session
+from tests.test_agenda import AMSTERDAM, ESSAY, LATE, NIGHTS, SHORT, collected, known, session
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = {"h1", "h2", "h3", "p", "dt", "dd", "li", "th", "td", "div"}
@@ -204,6 +205,19 @@ def test_blocks_stand_where_their_time_is():
     assert seen.classed("grid")[0]["style"] == "--hours:15"
     assert "22:0023:0000:0001:00 " in seen.text
     assert len(seen.classed("day")) - len(seen.classed("empty")) == 1
+
+
+def test_a_night_is_drawn_where_the_clock_has_it():
+    """And counts for the evening's day, whose load is within its limit; the block says so."""
+    found = outline(session(ESSAY, 13, 2), session(ESSAY, 15.25, 1.75), hours=NIGHTS, assignments=())
+    first, second = map(place, found.classed("block"))
+    assert (first["top"], second["top"]) == (22, 0.25)
+    assert found.text.count("of 4h") == found.text.count("3h 45min of 4h") == 1
+    assert "00:15–02:00 Essay <1> (WRIT 101) counts for Mon" in found.text
+    assert len(found.classed("day")) - len(found.classed("empty")) == 2
+    sunday = outline(session(ESSAY, 24 * 6 + 15.25), hours=free.week({"sunday": ["22:00-02:00"]}), assignments=())
+    assert [len(re.findall("of 4h", week)) for week in sunday.text.split("Next week")] == [1, 0]
+    assert len(sunday.classed("week")) == 2
 
 
 def test_now_is_a_line_in_the_column_of_today():

@@ -2,12 +2,13 @@
 
 import os
 import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gradent_cli.agents.study import words
+from gradent_cli.agents.study import free, words
 from gradent_cli.cli.render import hanging, paint, utc, width
 from gradent_cli.records import Assignment, Plan, Session, Shortfall
 from gradent_cli.text import count, one_line
@@ -20,7 +21,10 @@ ONE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """A day of the student's: the sessions that begin on it and the work that is due on it, in order of time."""
+    """A day of the student's: the sessions that count for it and the work that is due on it, in order of time.
+
+    As for the planner, a night counts for the day that its hours began on: `study.hours` says so, see `day_of`.
+    """
 
     date: date
     sessions: tuple[Session, ...]
@@ -77,11 +81,13 @@ def collect(
     zone: tzinfo,
     now: datetime,
     per_day: timedelta,
+    hours: free.Week,
     days: int | None = None,
 ) -> Agenda:
     """Sort the plan and the due dates of what is `known` by day.
 
     Args:
+        hours: in which the student studies, from `free.week`.
         days: how many to show, today being the first; None shows all. What is overdue or short is shown always.
     """
     today = words.local(now, zone).date()
@@ -89,7 +95,7 @@ def collect(
     due: dict[date, list[Assignment]] = {}
     ahead = sorted((each for each in plan.sessions if each.ends_at > now), key=lambda s: (s.starts_at, s.id))
     for session in ahead:
-        sessions.setdefault(words.local(session.starts_at, zone).date(), []).append(session)
+        sessions.setdefault(day_of(session.starts_at, hours, zone), []).append(session)
     work = tuple(each for each in known if each.status(now) in ("open", "overdue"))
     for each in work:
         if each.status(now) == "open" and each.assignment.due_at is not None:
@@ -106,6 +112,16 @@ def collect(
         known={each.assignment.id: each.assignment for each in known},
         later=len(ahead) - sum(len(sessions.get(day, ())) for day in dates),
     )
+
+
+def day_of(moment: datetime, hours: free.Week, zone: tzinfo) -> date:
+    """The day for which what begins then counts: yesterday, where hours of yesterday's go on over midnight."""
+    today = words.local(moment, zone).date()
+    try:
+        found = free.days(hours, busy=(), start=moment, end=moment, zone=zone)
+    except OverflowError:  # the last or first hours of the calendar
+        return today
+    return today + (bisect_right([day.starts for day in found], free.quarter_down(moment)) - len(found)) * ONE_DAY
 
 
 def monday(day: date) -> date:
@@ -292,7 +308,8 @@ def _day(day: Day, agenda: Agenda, mark: Marks) -> list[str]:
     for session in day.sessions:
         start, end = words.local(session.starts_at, agenda.zone), words.local(session.ends_at, agenda.zone)
         sign = mark.pinned if session.pinned else " "
-        entries.append((session.starts_at, 1, sign, f"{start:%H:%M}-{end:%H:%M}", one_line(session.title)))
+        when = f"{start:%H:%M}-{end:%H:%M}" + (f" ({start:%a})" if start.date() != day.date else "")
+        entries.append((session.starts_at, 1, sign, when, one_line(session.title)))
     for assignment in day.due:
         if assignment.due_at is not None:
             moment = words.local(assignment.due_at, agenda.zone)

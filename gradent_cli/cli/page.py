@@ -39,11 +39,17 @@ _HEAD = """\
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """What all weeks are drawn with: the class of each course, and what is over by day."""
+    """What all weeks are drawn with: the class of each course, and sessions by the day on which the clock has them.
+
+    That is not always the day that they count for, see `agenda.Day`; `over` are those whose time has passed.
+    """
 
     agenda: Agenda
     colours: Mapping[str | None, str]
+    ahead: Mapping[date, Sequence[Session]]
     over: Mapping[date, Sequence[Session]]
+    counts_for: Mapping[str, date]
+    """By the session's id, where it is another day."""
 
 
 def html(agenda: Agenda, *, over: Iterable[Session], left: Mapping[str, float | None], nothing: str) -> str:
@@ -101,10 +107,19 @@ def _picture(agenda: Agenda, over: Iterable[Session]) -> _Picture:
         day = words.local(session.starts_at, agenda.zone).date()
         if session.ends_at <= agenda.now and session.assignment_id in agenda.known and day >= monday(agenda.today):
             past.setdefault(day, []).append(session)
+    ahead: dict[date, list[Session]] = {}
+    counts_for: dict[str, date] = {}
+    for day, session in ((each.date, session) for each in agenda.days for session in each.sessions):
+        shown = words.local(session.starts_at, agenda.zone).date()
+        ahead.setdefault(shown, []).append(session)
+        if shown != day:
+            counts_for[session.id] = day
     return _Picture(
         agenda=agenda,
         colours={course: f"c{index % _COLOURS}" for index, course in enumerate(courses)},
+        ahead=ahead,
         over=past,
+        counts_for=counts_for,
     )
 
 
@@ -165,7 +180,7 @@ def _weeks(picture: _Picture) -> Iterable[str]:
     agenda = picture.agenda
     days = {day.date: day for day in agenda.days}
     last = max((day.date for day in agenda.days if day.sessions), default=agenda.today)
-    shown = {monday(day) for day in (*days, *picture.over) if day <= max(last, agenda.today + _FAR)}
+    shown = {monday(day) for day in (*days, *picture.ahead, *picture.over) if day <= max(last, agenda.today + _FAR)}
     before: date | None = None
     for start in sorted(shown):
         empty = (start - before).days // 7 - 1 if before else 0
@@ -184,7 +199,8 @@ def _week(picture: _Picture, start: date, days: Mapping[date, Day]) -> str:
     span = f"{start.day} {start:%b} – {dates[-1].day} {dates[-1]:%b}"
     name = {0: "This week", 1: "Next week"}.get(weeks, f"Week {start.isocalendar().week}")
     load = f"{words.length(minutes(planned))} in {count(len(planned), 'session')}" if planned else "nothing planned"
-    first, hours = _axis([*planned, *(session for day in dates for session in picture.over.get(day, ()))], agenda)
+    drawn = [session for day in dates for each in (picture.ahead, picture.over) for session in each.get(day, ())]
+    first, hours = _axis(drawn, agenda)
     axis = "".join(f'<span style="--at:{number}">{(first + number) % 24:02}:00</span>' for number in range(hours))
     return "\n".join(
         [
@@ -210,12 +226,12 @@ def _axis(sessions: Sequence[Session], agenda: Agenda) -> tuple[int, int]:
 
 def _day(picture: _Picture, day: Day, column: int, first: int, hours: int) -> str:
     agenda = picture.agenda
-    over = picture.over.get(day.date, ())
+    sessions = [*picture.over.get(day.date, ()), *picture.ahead.get(day.date, ())]
     kinds = ["day"]
     kinds += ["today"] * (day.date == agenda.today) + ["gone"] * (day.date < agenda.today)
-    kinds += ["empty"] * (not day.sessions and not day.due and not over)
+    kinds += ["empty"] * (not day.sessions and not day.due and not sessions)
     due = "".join(_due(assignment, agenda) for assignment in day.due)
-    blocks = "".join(_blocks(picture, [*over, *day.sessions], first))
+    blocks = "".join(_blocks(picture, sessions, first))
     now = _top(agenda.now, agenda) - first
     if day.date == agenda.today and 0 <= now < hours:
         line = f'<li class="now" style="--top:{now:.4g}" aria-hidden="true"></li>'
@@ -268,6 +284,8 @@ def _blocks(picture: _Picture, sessions: Sequence[Session], first: int) -> Itera
         kinds += ["brief"] * (session.duration < timedelta(minutes=50)) + ["pinned"] * session.pinned
         kinds += ["narrow"] * (lanes > 1) + ["over"] * (session.ends_at <= agenda.now)
         notes = [note for note, true in (("pinned", session.pinned), ("over", session.ends_at <= agenda.now)) if true]
+        if session.id in picture.counts_for:
+            notes.append(f"counts for {picture.counts_for[session.id]:%a}")
         place = (
             f"--top:{_top(session.starts_at, agenda) - first:.4g};--length:{session.duration / _HOUR:.4g};"
             f"--lane:{lane};--lanes:{lanes}"

@@ -32,6 +32,7 @@ def plan(
     ] = None,
 ) -> None:
     """Show the study plan that the last run made."""
+    from gradent_cli.agents.study import free
     from gradent_cli.cli import agenda, render
     from gradent_cli.frequency import local_zone
 
@@ -53,7 +54,13 @@ def plan(
     names = _source_names(config)
     known = store.known(names)
     found = agenda.collect(
-        store.plan(now=now, sources=names), known, zone=zone, now=now, per_day=study.max_per_day, days=days
+        store.plan(now=now, sources=names),
+        known,
+        zone=zone,
+        now=now,
+        per_day=study.max_per_day,
+        hours=free.week(study.hours),
+        days=days,
     )
     nothing = agenda.nothing(known, found, planning=study.auto_schedule)
     if as_json:
@@ -82,8 +89,8 @@ def _write(path: str, content: bytes, *, what: str) -> None:
     from gradent_cli.errors import StateError
     from gradent_cli.files import write_atomic
 
-    folder = os.path.dirname(os.path.realpath(path))
-    if not os.path.isdir(folder):
+    folder = Path(os.path.realpath(path)).parent
+    if not os.access(folder, os.F_OK) or not folder.is_dir():
         raise StateError(f"cannot write {path}: there is no folder {folder}")
     write_atomic(Path(path), content)
     typer.echo(f"Wrote {what} to {path}")
