@@ -44,7 +44,14 @@ def session(assignment, hours, length=2.0, **more):
 
 def collected(*sessions, assignments=(ESSAY, LATE), short=(), **more):
     plan = Plan(sessions=sessions, short=short)
-    facts = {"zone": UTC, "now": NOW, "per_day": timedelta(hours=4), "hours": free.week(DAYTIME)} | more
+    facts = {
+        "zone": UTC,
+        "now": NOW,
+        "per_day": timedelta(hours=4),
+        "hours": free.week(DAYTIME),
+        "horizon_days": 60,
+        "left": {},
+    } | more
     return agenda.collect(plan, known(*assignments), **facts)
 
 
@@ -95,6 +102,34 @@ def test_free_days_are_one_line(hours, gap):
     assert lines[2] == gap
 
 
+def test_behind_the_end_of_the_plan_nothing_is_free():
+    """What is due there is not planned yet, and said so: a few by name, all in JSON, none where days are asked for."""
+    far = [
+        Assignment(source="s", key=f"f{n}", title=f"Paper {n}", due_at=NOW + timedelta(days=190 + n)) for n in range(8)
+    ]
+    edge = Assignment(source="s", key="e", title="Edge", due_at=NOW + timedelta(days=60))
+    left = {far[0].id: 10, far[1].id: 0.756}
+    more = {"assignments": (ESSAY, edge, *far), "left": left}
+    text = told(session(ESSAY, 1), session(ESSAY, 24 * 70, pinned=True), **more)
+    assert [line for line in text.splitlines() if "free" in line] == ["· 1 day free", "· 57 days free"]
+    assert text.split("\n\n")[-2].splitlines() == [
+        "Not planned yet (due after Fri 22 Jan)",
+        "  Paper 0, 10h, due Tue 1 Jun 2027",
+        "  Paper 1, 45min, due Wed 2 Jun 2027",
+        "  Paper 2, due Thu 3 Jun 2027",
+        "  Paper 3, due Fri 4 Jun 2027",
+        "  Paper 4, due Sat 5 Jun 2027",
+        "  and 3 more",
+    ]
+    later = agenda.document(collected(**more))["later"]
+    assert later[:2] == [
+        {"assignment_id": far[0].id, "due_at": "2027-06-01T09:00:00Z", "remaining_hours": 10},
+        {"assignment_id": far[1].id, "due_at": "2027-06-02T09:00:00Z", "remaining_hours": 0.76},
+    ]
+    assert (len(later), later[-1]["remaining_hours"]) == (8, None)
+    assert "Not planned" not in told(session(ESSAY, 1), days=3, **more)
+
+
 def test_weeks_are_set_apart():
     """Monday begins after an empty line, and what is free ends the week before."""
     text = told(session(ESSAY, 24 * 4), session(ESSAY, 24 * 7), assignments=())
@@ -143,7 +178,9 @@ def test_days_are_the_planners(zone):
     nights = dict.fromkeys(("tuesday", "saturday"), ("22:00-02:30",))
     rules = Rules(hours=free.week(DAYTIME | nights), horizon_days=12)
     plan = plan_of([task("1", 60, now + timedelta(days=11))], rules=rules, now=now, zone=zone)
-    found = agenda.collect(plan, (), zone=zone, now=now, per_day=rules.max_per_day, hours=rules.hours)
+    found = agenda.collect(
+        plan, (), zone=zone, now=now, per_day=rules.max_per_day, hours=rules.hours, horizon_days=12, left={}
+    )
     assert any(words.local(each.starts_at, zone).hour < 3 for each in plan.sessions)
     assert max(day.minutes for day in found.days) == 240
 
@@ -269,6 +306,7 @@ def test_the_plan_as_json_names_sessions_shortfalls_and_days():
             {"date": "2026-11-25", "minutes": 0, "limit_minutes": 240, "due": [ESSAY.id]},
         ],
         "overdue": [{"assignment_id": LATE.id, "title": "Lab", "due_at": "2026-11-22T09:00:00Z"}],
+        "later": [],
         "total_minutes": 120,
         "timezone": "UTC",
     }  # fmt: skip

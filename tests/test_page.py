@@ -62,8 +62,8 @@ class Outline(HTMLParser):
         return [attrs for _, attrs in self.elements if name in attrs.get("class", "").split()]
 
 
-def made(*sessions, over=(), left=None, nothing="", **more):
-    return page.html(collected(*sessions, **more), over=over, left=left or {}, nothing=nothing)
+def made(*sessions, over=(), nothing="", **more):
+    return page.html(collected(*sessions, **more), over=over, nothing=nothing)
 
 
 def outline(*sessions, **more):
@@ -99,8 +99,8 @@ def test_the_page_shows_the_plan_and_what_needs_attention():
 
 def test_assignments_are_listed_with_effort_rest_and_risk():
     """What was never assessed is said to be unknown."""
-    agenda = replace(collected(), work=(assessed(ESSAY), *known(LATE)))
-    seen = Outline(page.html(agenda, over=(), left={ESSAY.id: 6.25}, nothing=""))
+    agenda = replace(collected(left={ESSAY.id: 6.25}), work=(assessed(ESSAY), *known(LATE)))
+    seen = Outline(page.html(agenda, over=(), nothing=""))
     assert "Essay <1> WRIT 101 Wed 25 Nov 12:00 8.5 h 4–14 6.25 h 72 of 100" in seen.text
     assert "Assignments 2 open" in seen.text
     assert "Lab yesterday 09:00 (overdue) unknown unknown unknown" in seen.text
@@ -266,6 +266,17 @@ def test_weeks_without_anything_are_one_line():
     assert "2 weeks with nothing planned" in seen.text
     assert "Fri 31 Dec 9999" in seen.text
     assert "Week 51" in seen.text
+
+
+def test_what_is_due_behind_the_end_of_the_plan_is_not_planned_yet():
+    """Five by name; the next due date may be there."""
+    far = [replace(ESSAY, key=f"f{n}", due_at=NOW + timedelta(days=190 + n)) for n in range(7)]
+    seen = outline(assignments=far, left={far[0].id: 10})
+    assert "Next due Tue 1 Jun 2027 09:00" in seen.text
+    assert "Not planned yet due after Fri 22 Jan Essay <1> (WRIT 101), 10h, due Tue 1 Jun 2027 Essay" in seen.text
+    assert "due Sat 5 Jun 2027 and 2 more" in seen.text
+    assert outline(assignments=far[:5]).text.count(" more") == 0
+    assert outline().classed("later") == []
 
 
 def test_each_course_has_one_colour():

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gradent_cli.agents.study.store import Known
 
 ONE_DAY = timedelta(days=1)
+MOST_LATER = 5
+"""How much of what is not planned yet is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,9 @@ class Agenda:
     """What lies ahead at `now` on the clock of `zone`.
 
     `days` are those with anything on them. `work` is what is still to do, by due date; `overdue` is its part whose
-    date has passed, and `known` also what is done, by its id. `later` counts the sessions behind the last day that
-    was asked for.
+    date has passed, and `known` also what is done, by its id. The plan ends at `until`: `later` is the work that is
+    due after it. `left` are the hours that work still takes, by its id, where that is known. `hidden` counts the
+    sessions behind the last day that was asked for.
     """
 
     now: datetime
@@ -53,7 +56,10 @@ class Agenda:
     overdue: tuple["Known", ...]
     short: tuple[Shortfall, ...]
     known: Mapping[str, Assignment]
-    later: int
+    until: datetime
+    later: tuple[Assignment, ...]
+    left: Mapping[str, float | None]
+    hidden: int
 
     @property
     def today(self) -> date:
@@ -82,12 +88,16 @@ def collect(
     now: datetime,
     per_day: timedelta,
     hours: free.Week,
+    horizon_days: int,
+    left: Mapping[str, float | None],
     days: int | None = None,
 ) -> Agenda:
     """Sort the plan and the due dates of what is `known` by day.
 
     Args:
         hours: in which the student studies, from `free.week`.
+        horizon_days: how far ahead there is a plan.
+        left: hours that remain, by assignment id.
         days: how many to show, today being the first; None shows all. What is overdue or short is shown always.
     """
     today = words.local(now, zone).date()
@@ -97,9 +107,13 @@ def collect(
     for session in ahead:
         sessions.setdefault(day_of(session.starts_at, hours, zone), []).append(session)
     work = tuple(each for each in known if each.status(now) in ("open", "overdue"))
+    until, later = now + horizon_days * ONE_DAY, []
     for each in work:
         if each.status(now) == "open" and each.assignment.due_at is not None:
-            due.setdefault(words.local(each.assignment.due_at, zone).date(), []).append(each.assignment)
+            if free.quarter_down(each.assignment.due_at) > free.quarter_down(until):
+                later.append(each.assignment)
+            else:
+                due.setdefault(words.local(each.assignment.due_at, zone).date(), []).append(each.assignment)
     dates = [day for day in sorted({*sessions, *due}) if days is None or (day - today).days < days]
     return Agenda(
         now=now,
@@ -110,7 +124,10 @@ def collect(
         overdue=tuple(each for each in work if each.status(now) == "overdue"),
         short=plan.short,
         known={each.assignment.id: each.assignment for each in known},
-        later=len(ahead) - sum(len(sessions.get(day, ())) for day in dates),
+        until=until,
+        later=tuple(later) if days is None else (),
+        left=left,
+        hidden=len(ahead) - sum(len(sessions.get(day, ())) for day in dates),
     )
 
 
@@ -168,6 +185,14 @@ def document(agenda: Agenda) -> dict[str, Any]:
             {"assignment_id": each.assignment.id, "title": each.assignment.title, "due_at": utc(each.assignment.due_at)}
             for each in agenda.overdue
         ],
+        "later": [
+            {
+                "assignment_id": each.id,
+                "due_at": utc(each.due_at),
+                "remaining_hours": None if (hours := agenda.left.get(each.id)) is None else round(hours, 2),
+            }
+            for each in agenda.later
+        ],
         "total_minutes": minutes(agenda.sessions),
         "timezone": zone_name(agenda.zone),
     }
@@ -178,7 +203,21 @@ def document(agenda: Agenda) -> dict[str, Any]:
 
 def said_date(day: date, today: date) -> str:
     """`Mon 30 Nov`, with the year where it could be another than one thinks."""
-    return f"{day:%a} {day.day} {day:%b}" + (f" {day.year}" if abs((day - today).days) > 300 else "")
+    return f"{day:%a} {day.day} {day:%b}" + (f" {day.year}" if abs((day - today).days) > 150 else "")
+
+
+def later_line(assignment: Assignment, agenda: Agenda) -> str:
+    """`Paper (BIO 2), 10h, due Tue 1 Jun 2027`."""
+    left, due = agenda.left.get(assignment.id), assignment.due_at
+    facts = [words.session_title(assignment), words.length(round(left * 60)) if left else ""]
+    if due is not None:
+        facts.append(f"due {said_date(words.local(due, agenda.zone).date(), agenda.today)}")
+    return ", ".join(filter(None, facts))
+
+
+def later_than(agenda: Agenda) -> str:
+    """The last day of the plan, `Fri 29 Jan`."""
+    return said_date(words.local(agenda.until, agenda.zone).date(), agenda.today)
 
 
 def near(day: date, today: date) -> str:
@@ -206,7 +245,7 @@ def total(agenda: Agenda) -> str:
 
 def nothing(known: Sequence["Known"], agenda: Agenda, *, planning: bool) -> str:
     """Why no session is planned, in one sentence; empty when one is."""
-    if agenda.sessions or agenda.later:
+    if agenda.sessions or agenda.hidden:
         return ""
     if not known:
         return "No assignment is known yet. `gradent run` reads your sources and makes the plan."
@@ -260,10 +299,12 @@ def text(agenda: Agenda, *, machine: tzinfo) -> str:
         parts.append("\n".join([paint("Overdue", "red"), *_overdue(agenda)]))
     week: list[str] = []
     before: date | None = None
+    last = words.local(agenda.until, agenda.zone).date()
     for day in agenda.days:
-        free = (day.date - agenda.today).days if before is None else (day.date - before).days - 1
-        if free > 0:
-            week.append(paint(f"{mark.gap} {count(free, 'day')} free", "bright_black"))
+        begin = agenda.today if before is None else before + ONE_DAY
+        unused = (min(day.date, last + ONE_DAY) - begin).days  # what is behind the plan is nobody's to call free
+        if unused > 0:
+            week.append(paint(f"{mark.gap} {count(unused, 'day')} free", "bright_black"))
         if before is not None and monday(before) != monday(day.date):
             parts.append("\n".join(week))
             week = []
@@ -276,6 +317,11 @@ def text(agenda: Agenda, *, machine: tzinfo) -> str:
             for short in agenda.short
         ]
         parts.append("\n".join([paint("Does not fit", "red"), *lines]))
+    if agenda.later:
+        lines = [hanging("  ", later_line(each, agenda), indent=4) for each in agenda.later[:MOST_LATER]]
+        more = len(agenda.later) - MOST_LATER
+        lines += [f"  and {more} more"] if more > 0 else []
+        parts.append("\n".join([paint(f"Not planned yet (due after {later_than(agenda)})", "cyan"), *lines]))
     parts.append("\n".join(_closing(agenda, machine, mark)))
     return "\n\n".join(filter(None, parts))
 
@@ -324,8 +370,8 @@ def _day(day: Day, agenda: Agenda, mark: Marks) -> list[str]:
 def _closing(agenda: Agenda, machine: tzinfo, mark: Marks) -> list[str]:
     """What it comes to, and what one should know to read it."""
     sentences = [total(agenda)]
-    if agenda.later:
-        sentences.append(f"{count(agenda.later, 'more session')} later; without --days all are shown.")
+    if agenda.hidden:
+        sentences.append(f"{count(agenda.hidden, 'more session')} later; without --days all are shown.")
     if any(session.pinned for session in agenda.sessions):
         sentences.append(f"{mark.pinned} is pinned: it stays where you put it.")
     moments = [agenda.now, *(session.starts_at for session in agenda.sessions)] if agenda.work else []

@@ -13,7 +13,20 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from gradent_cli.agents.study import words
-from gradent_cli.cli.agenda import ONE_DAY, Agenda, Day, minutes, monday, near, said_date, total, zone_name
+from gradent_cli.cli.agenda import (
+    MOST_LATER,
+    ONE_DAY,
+    Agenda,
+    Day,
+    later_line,
+    later_than,
+    minutes,
+    monday,
+    near,
+    said_date,
+    total,
+    zone_name,
+)
 from gradent_cli.records import Assignment, Session
 from gradent_cli.text import clean, count, one_line
 
@@ -52,12 +65,11 @@ class _Picture:
     """By the session's id, where it is another day."""
 
 
-def html(agenda: Agenda, *, over: Iterable[Session], left: Mapping[str, float | None], nothing: str) -> str:
+def html(agenda: Agenda, *, over: Iterable[Session], nothing: str) -> str:
     """The page, the same for the same facts.
 
     Args:
         over: sessions whose time has passed; those of this week are drawn faintly.
-        left: hours of work that remain, by assignment id.
         nothing: why no session is planned, or empty.
     """
     picture = _picture(agenda, over)
@@ -70,7 +82,8 @@ def html(agenda: Agenda, *, over: Iterable[Session], left: Mapping[str, float | 
         _needs(agenda),
         f'<p class="card">{_code(nothing)}</p>' if nothing else "",
         *_weeks(picture),
-        _assignments(picture, left),
+        _later(agenda),
+        _assignments(picture),
         _footer(agenda),
         "</main>\n</body>\n</html>\n",
     ]
@@ -142,7 +155,8 @@ def _facts(agenda: Agenda) -> str:
         ahead = agenda.sessions[0]
         label = "Going on" if ahead.starts_at <= agenda.now else "Up next"
         facts.append((label, _when(ahead.starts_at, agenda), _said(ahead.title)))
-    due = next((assignment for day in agenda.days for assignment in day.due if assignment.due_at), None)
+    dues = [*(assignment for day in agenda.days for assignment in day.due), *agenda.later]
+    due = next((assignment for assignment in dues if assignment.due_at), None)
     if due and due.due_at:
         facts.append(("Next due", _when(due.due_at, agenda), _said(words.session_title(due))))
     if agenda.sessions:
@@ -316,10 +330,21 @@ def side_by_side(sessions: Sequence[Session]) -> list[tuple[Session, int, int]]:
 # ── below the weeks ──
 
 
-def _assignments(picture: _Picture, left: Mapping[str, float | None]) -> str:
+def _later(agenda: Agenda) -> str:
+    """What is due behind the end of the plan."""
+    if not agenda.later:
+        return ""
+    items = "".join(f"<li>{_said(later_line(each, agenda))}</li>" for each in agenda.later[:MOST_LATER])
+    more = len(agenda.later) - MOST_LATER
+    items += f"<li>and {more} more</li>" if more > 0 else ""
+    heading = f"<h2>Not planned yet <small>due after {later_than(agenda)}</small></h2>"
+    return f'<section class="card later">\n{heading}\n<ul>{items}</ul>\n</section>'
+
+
+def _assignments(picture: _Picture) -> str:
     if not picture.agenda.work:
         return ""
-    rows = "\n".join(_row(picture, each, left.get(each.assignment.id)) for each in picture.agenda.work)
+    rows = "\n".join(_row(picture, each) for each in picture.agenda.work)
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("Assignment", "Due", "Effort", "Left", "Risk"))
     return (
         f'<section class="card">\n<h2>Assignments <small>{len(picture.agenda.work)} open</small></h2>\n'
@@ -327,8 +352,9 @@ def _assignments(picture: _Picture, left: Mapping[str, float | None]) -> str:
     )
 
 
-def _row(picture: _Picture, each: "Known", left: float | None) -> str:
+def _row(picture: _Picture, each: "Known") -> str:
     agenda, assignment, assessment = picture.agenda, each.assignment, each.assessment
+    left = agenda.left.get(assignment.id)
     name = _said(words.name(assignment))
     if assignment.url and assignment.url.startswith(("https://", "http://")):
         name = f'<a href="{escape_html(clean(assignment.url), quote=True)}">{name}</a>'
@@ -358,8 +384,8 @@ def _row(picture: _Picture, each: "Known", left: float | None) -> str:
 def _footer(agenda: Agenda) -> str:
     made = words.local(agenda.now, agenda.zone)
     moment = f'<time datetime="{made.isoformat(timespec="minutes")}">{made:%a} {made.day} {made:%b %Y %H:%M}</time>'
-    later = f" {count(agenda.later, 'more session')} later." if agenda.later else ""
-    whole = f"<p>{total(agenda)}{later}</p>\n" if agenda.sessions or agenda.later else ""
+    hidden = f" {count(agenda.hidden, 'more session')} later." if agenda.hidden else ""
+    whole = f"<p>{total(agenda)}{hidden}</p>\n" if agenda.sessions or agenda.hidden else ""
     return (
         f"<footer>\n{whole}<p>Made by gradent on {moment} from the plan of the last run. "
         f"Times are those of {escape(zone_name(agenda.zone))}.</p>\n</footer>"

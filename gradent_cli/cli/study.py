@@ -33,6 +33,7 @@ def plan(
 ) -> None:
     """Show the study plan that the last run made."""
     from gradent_cli.agents.study import free
+    from gradent_cli.agents.study.schedule import remaining_hours
     from gradent_cli.cli import agenda, render
     from gradent_cli.frequency import local_zone
 
@@ -53,6 +54,7 @@ def plan(
     study = config.settings.study
     names = _source_names(config)
     known = store.known(names)
+    worked = store.worked(now)
     found = agenda.collect(
         store.plan(now=now, sources=names),
         known,
@@ -60,6 +62,8 @@ def plan(
         now=now,
         per_day=study.max_per_day,
         hours=free.week(study.hours),
+        horizon_days=study.horizon_days,
+        left={each.assignment.id: remaining_hours(each.assessment, worked) for each in known},
         days=days,
     )
     nothing = agenda.nothing(known, found, planning=study.auto_schedule)
@@ -73,12 +77,9 @@ def plan(
 
 
 def _write_page(path: str, found: "Agenda", store: "Store", nothing: str) -> None:
-    from gradent_cli.agents.study.schedule import remaining_hours
     from gradent_cli.cli import page
 
-    worked = store.worked(found.now)
-    left = {each.assignment.id: remaining_hours(each.assessment, worked) for each in found.work}
-    _write(path, page.html(found, over=store.sessions(), left=left, nothing=nothing).encode(), what="the plan")
+    _write(path, page.html(found, over=store.sessions(), nothing=nothing).encode(), what="the plan")
 
 
 def _write(path: str, content: bytes, *, what: str) -> None:
