@@ -198,7 +198,8 @@ def test_only_the_days_asked_for_are_shown():
     assert [len(day.sessions) for day in found.days] == [1, 1]
     text = agenda.text(found, machine=UTC)
     assert "Lab, due yesterday" in text
-    assert text.endswith("4h in 2 sessions this week.\n3 more sessions later; without --days all are shown.")
+    assert "\n\n2h in 1 session today.\n" in told(*sessions, days=1)
+    assert text.endswith("4h in 2 sessions in the next 2 days.\n3 more sessions later; without --days all are shown.")
 
 
 def test_the_zone_is_named_only_where_the_computer_shows_other_times():

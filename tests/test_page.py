@@ -279,6 +279,15 @@ def test_what_is_due_behind_the_end_of_the_plan_is_not_planned_yet():
     assert outline().classed("later") == []
 
 
+def test_what_was_asked_for_is_not_called_the_week():
+    """Of three days with sessions two are shown: no sum says more than it holds."""
+    seen = outline(*(session(ESSAY, 24 * day) for day in range(3)), days=2)
+    assert "Next 2 days 4h in 2 sessions" in seen.text
+    assert "4h in 2 sessions in the next 2 days. 1 more session later." in seen.text
+    assert "This week 4h" not in seen.text
+    assert "· 4h" not in seen.text
+
+
 def test_each_course_has_one_colour():
     """And what has no course a grey one."""
     works = [replace(ESSAY, key=str(n), course=course) for n, course in enumerate(["B", "A", None, "B"])]

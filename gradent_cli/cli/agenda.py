@@ -45,7 +45,7 @@ class Agenda:
     `days` are those with anything on them. `work` is what is still to do, by due date; `overdue` is its part whose
     date has passed, and `known` also what is done, by its id. The plan ends at `until`: `later` is the work that is
     due after it. `left` are the hours that work still takes, by its id, where that is known. `hidden` counts the
-    sessions behind the last day that was asked for.
+    sessions behind the last day that was asked for; `asked` is how many days that were, None for all.
     """
 
     now: datetime
@@ -60,6 +60,7 @@ class Agenda:
     later: tuple[Assignment, ...]
     left: Mapping[str, float | None]
     hidden: int
+    asked: int | None
 
     @property
     def today(self) -> date:
@@ -127,6 +128,7 @@ def collect(
         until=until,
         later=tuple(later) if days is None else (),
         left=left,
+        asked=days,
         hidden=len(ahead) - sum(len(sessions.get(day, ())) for day in dates),
     )
 
@@ -231,16 +233,23 @@ def zone_name(zone: tzinfo) -> str:
 
 
 def total(agenda: Agenda) -> str:
-    """How much is planned, this week and in all."""
+    """How much is planned: this week and in all, or in the days that were asked for."""
     if not agenda.sessions:
         return ""
     week, whole = minutes(agenda.this_week), minutes(agenda.sessions)
     sessions = count(len(agenda.sessions), "session")
+    if agenda.asked is not None:
+        return f"{words.length(whole)} in {sessions} {next_days(agenda.asked)}."
     if week == whole:
         return f"{words.length(whole)} in {sessions} this week."
     last = next(said_date(day.date, agenda.today) for day in reversed(agenda.days) if day.sessions)
     begin = f"{words.length(week)} this week" if week else "Nothing more this week"
     return f"{begin}; {words.length(whole)} in {sessions} until {last}."
+
+
+def next_days(days: int) -> str:
+    """`today`, `in the next 3 days`."""
+    return "today" if days == 1 else f"in the next {count(days, 'day')}"
 
 
 def nothing(known: Sequence["Known"], agenda: Agenda, *, planning: bool) -> str:

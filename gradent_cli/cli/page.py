@@ -23,6 +23,7 @@ from gradent_cli.cli.agenda import (
     minutes,
     monday,
     near,
+    next_days,
     said_date,
     total,
     zone_name,
@@ -159,7 +160,10 @@ def _facts(agenda: Agenda) -> str:
     due = next((assignment for assignment in dues if assignment.due_at), None)
     if due and due.due_at:
         facts.append(("Next due", _when(due.due_at, agenda), _said(words.session_title(due))))
-    if agenda.sessions:
+    if agenda.sessions and agenda.asked is not None:
+        asked = next_days(agenda.asked).removeprefix("in the ").capitalize()
+        facts.append((asked, words.length(minutes(agenda.sessions)), f"in {count(len(agenda.sessions), 'session')}"))
+    elif agenda.sessions:
         week = agenda.this_week
         facts.append(("This week", words.length(minutes(week)), f"in {count(len(week), 'session')}"))
         whole = count(len(agenda.sessions), "session")
@@ -213,13 +217,14 @@ def _week(picture: _Picture, start: date, days: Mapping[date, Day]) -> str:
     span = f"{start.day} {start:%b} – {dates[-1].day} {dates[-1]:%b}"
     name = {0: "This week", 1: "Next week"}.get(weeks, f"Week {start.isocalendar().week}")
     load = f"{words.length(minutes(planned))} in {count(len(planned), 'session')}" if planned else "nothing planned"
+    load = f" · {load}" if agenda.asked is None else ""  # the days asked for may be a part of the week
     drawn = [session for day in dates for each in (picture.ahead, picture.over) for session in each.get(day, ())]
     first, hours = _axis(drawn, agenda)
     axis = "".join(f'<span style="--at:{number}">{(first + number) % 24:02}:00</span>' for number in range(hours))
     return "\n".join(
         [
             f'<section class="week" aria-label="{name}, {span}">',
-            f"<h2>{name} <small>{span} · {load}</small></h2>",
+            f"<h2>{name} <small>{span}{load}</small></h2>",
             f'<div class="grid" style="--hours:{hours}">',
             f'<div class="axis" aria-hidden="true">{axis}</div>',
             *(_day(picture, day, column, first, hours) for column, day in enumerate(here, start=2)),
