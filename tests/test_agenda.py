@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -128,6 +129,19 @@ def test_behind_the_end_of_the_plan_nothing_is_free():
     ]
     assert (len(later), later[-1]["remaining_hours"]) == (8, None)
     assert "Not planned" not in told(session(ESSAY, 1), days=3, **more)
+
+
+def test_what_does_not_fit_is_in_the_order_of_due_dates():
+    """As the planner takes it: then what is overdue, then what has no due date; in JSON too."""
+    undated, soon = (Assignment(source="s", key=key, title=key, due_at=due) for key, due in (
+        ("undated", None), ("soon", NOW + timedelta(hours=5)),
+    ))  # fmt: skip
+    work = (undated, LATE, ESSAY, soon)
+    found = collected(assignments=work, short=[replace(SHORT, assignment_id=each.id) for each in work])
+    lines = agenda.text(found, machine=UTC).partition("Does not fit\n")[2].splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["soon:", "Essay", "Lab:", "undated:"]
+    order = [each["assignment_id"] for each in agenda.document(found)["short"]]
+    assert order == [each.id for each in (soon, ESSAY, LATE, undated)]
 
 
 def test_weeks_are_set_apart():

@@ -288,6 +288,17 @@ def test_what_was_asked_for_is_not_called_the_week():
     assert "· 4h" not in seen.text
 
 
+def test_only_five_lines_stand_before_the_calendar():
+    """The others are folded, which needs no script, and counted."""
+    works = [replace(ESSAY, key=f"w{n}", title=f"Work {n}") for n in range(9)]
+    short = [replace(SHORT, assignment_id=each.id) for each in works]
+    text = made(assignments=(*works, LATE), short=short)
+    shown, folded = re.fullmatch(r".*<ul>(.*?)</ul>\n<details>(.*?)</details>.*", text, re.DOTALL).groups()
+    assert (shown.count("<li>"), folded.count("<li>")) == (5, 5)
+    assert "<summary>and 5 more</summary>" in folded
+    assert "<details" not in made(assignments=works[:5], short=short[:5])
+
+
 def test_each_course_has_one_colour():
     """And what has no course a grey one."""
     works = [replace(ESSAY, key=str(n), course=course) for n, course in enumerate(["B", "A", None, "B"])]

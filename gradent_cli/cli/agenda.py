@@ -123,7 +123,7 @@ def collect(
         days=tuple(Day(date=day, sessions=tuple(sessions.get(day, ())), due=tuple(due.get(day, ()))) for day in dates),
         work=work,
         overdue=tuple(each for each in work if each.status(now) == "overdue"),
-        short=plan.short,
+        short=tuple(sorted(plan.short, key=lambda each: _turn(each, known, now))),
         known={each.assignment.id: each.assignment for each in known},
         until=until,
         later=tuple(later) if days is None else (),
@@ -131,6 +131,14 @@ def collect(
         asked=days,
         hidden=len(ahead) - sum(len(sessions.get(day, ())) for day in dates),
     )
+
+
+def _turn(short: Shortfall, known: Sequence["Known"], now: datetime) -> tuple[int, datetime, int, str]:
+    """Its place in the planner's order: by due date, then what is overdue, then what has no due date."""
+    each = next((each for each in known if each.assignment.id == short.assignment_id), None)
+    due = each.assignment.due_at if each else None
+    risk = each.assessment.risk if each and each.assessment else 0
+    return 2 if due is None else int(due <= now), due or now, -risk, short.assignment_id
 
 
 def day_of(moment: datetime, hours: free.Week, zone: tzinfo) -> date:

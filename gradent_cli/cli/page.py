@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _FAR = timedelta(days=60)
 """Due dates that lie further ahead than the last session and this are only listed."""
+_MOST_NEEDS = 5
+"""How many lines may stand before the calendar."""
 _COLOURS = 8
 _HOUR = timedelta(hours=1)
 _HEAD = """\
@@ -187,7 +189,11 @@ def _needs(agenda: Agenda) -> str:
     ]
     if not items:
         return ""
-    return f'<section class="card needs">\n<h2>Needs your attention</h2>\n<ul>{"".join(items)}</ul>\n</section>'
+    shown, folded = "".join(items[:_MOST_NEEDS]), "".join(items[_MOST_NEEDS:])
+    if folded:
+        more = f"and {len(items) - _MOST_NEEDS} more"
+        folded = f"\n<details>\n<summary>{more}</summary>\n<ul>{folded}</ul>\n</details>"
+    return f'<section class="card needs">\n<h2>Needs your attention</h2>\n<ul>{shown}</ul>{folded}\n</section>'
 
 
 # ── the weeks ──
