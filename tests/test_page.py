@@ -101,7 +101,7 @@ def test_assignments_are_listed_with_effort_rest_and_risk():
     """What was never assessed is said to be unknown."""
     agenda = replace(collected(left={ESSAY.id: 6.25}), work=(assessed(ESSAY), *known(LATE)))
     seen = Outline(page.html(agenda, over=(), nothing=""))
-    assert "Essay <1> WRIT 101 Wed 25 Nov 12:00 8.5 h 4–14 6.25 h 72 of 100" in seen.text
+    assert "Essay <1> WRIT 101 Wed 25 Nov 12:00 8h 30min 4h–14h 6h 15min 72 of 100" in seen.text
     assert "Assignments 2 open" in seen.text
     assert "Lab yesterday 09:00 (overdue) unknown unknown unknown" in seen.text
 

@@ -374,10 +374,10 @@ def _row(picture: _Picture, each: "Known") -> str:
     effort = risk = "unknown"
     if assessment:
         low, likely, high = (
-            words.number(hours)
+            _length(hours)
             for hours in (assessment.effort_low_hours, assessment.effort_likely_hours, assessment.effort_high_hours)
         )
-        effort = f"{likely} h <small>{low}–{high}</small>"
+        effort = f"{likely} <small>{low}–{high}</small>"
         kind = "risk high" if assessment.risk >= 60 else "risk"
         risk = f'<span class="{kind}">{_bar(assessment.risk / 100)}</span>{assessment.risk}<small> of 100</small>'
     late = ' class="late"' if each in agenda.overdue else ""
@@ -385,11 +385,15 @@ def _row(picture: _Picture, each: "Known") -> str:
     cells = (
         ("Due", f"{due}{' (overdue)' if late else ''}", late),
         ("Effort", effort, ""),
-        ("Left", "unknown" if left is None else f"{words.number(left)} h", ""),
+        ("Left", "unknown" if left is None else _length(left), ""),
         ("Risk", risk, ""),
     )
     data = "".join(f'<td data-name="{head}"{kind}>{value}</td>' for head, value, kind in cells)
     return f'<tr><th scope="row">{name}{course}</th>{data}</tr>'
+
+
+def _length(hours: float) -> str:
+    return words.length(round(hours * 60))
 
 
 def _footer(agenda: Agenda) -> str:
