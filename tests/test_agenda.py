@@ -140,6 +140,7 @@ def test_what_does_not_fit_is_in_the_order_of_due_dates():
     found = collected(assignments=work, short=[replace(SHORT, assignment_id=each.id) for each in work])
     lines = agenda.text(found, machine=UTC).partition("Does not fit\n")[2].splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["soon:", "Essay", "Lab:", "undated:"]
+    assert lines[4] == "  Each counts on top of those above it."
     order = [each["assignment_id"] for each in agenda.document(found)["short"]]
     assert order == [each.id for each in (soon, ESSAY, LATE, undated)]
 

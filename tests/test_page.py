@@ -296,6 +296,7 @@ def test_only_five_lines_stand_before_the_calendar():
     shown, folded = re.fullmatch(r".*<ul>(.*?)</ul>\n<details>(.*?)</details>.*", text, re.DOTALL).groups()
     assert (shown.count("<li>"), folded.count("<li>")) == (5, 5)
     assert "<summary>and 5 more</summary>" in folded
+    assert "</details>\n<p>What would help: each counts on top of those above it.</p>" in text
     assert "<details" not in made(assignments=works[:5], short=short[:5])
 
 

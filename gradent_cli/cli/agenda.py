@@ -260,6 +260,9 @@ def next_days(days: int) -> str:
     return "today" if days == 1 else f"in the next {count(days, 'day')}"
 
 
+ON_TOP = "Each counts on top of those above it."
+
+
 def nothing(known: Sequence["Known"], agenda: Agenda, *, planning: bool) -> str:
     """Why no session is planned, in one sentence; empty when one is."""
     if agenda.sessions or agenda.hidden:
@@ -333,6 +336,7 @@ def text(agenda: Agenda, *, machine: tzinfo) -> str:
             hanging("  ", f"{agenda.title(short.assignment_id)}: {words.length(short.minutes)} short. {short.remedy}")
             for short in agenda.short
         ]
+        lines += [hanging("  ", ON_TOP)] if len(lines) > 1 else []
         parts.append("\n".join([paint("Does not fit", "red"), *lines]))
     if agenda.later:
         lines = [hanging("  ", later_line(each, agenda), indent=4) for each in agenda.later[:MOST_LATER]]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from gradent_cli.agents.study import words
 from gradent_cli.cli.agenda import (
     MOST_LATER,
+    ON_TOP,
     ONE_DAY,
     Agenda,
     Day,
@@ -193,6 +194,7 @@ def _needs(agenda: Agenda) -> str:
     if folded:
         more = f"and {len(items) - _MOST_NEEDS} more"
         folded = f"\n<details>\n<summary>{more}</summary>\n<ul>{folded}</ul>\n</details>"
+    folded += f"\n<p>What would help: {ON_TOP[0].lower()}{ON_TOP[1:]}</p>" if len(agenda.short) > 1 else ""
     return f'<section class="card needs">\n<h2>Needs your attention</h2>\n<ul>{shown}</ul>{folded}\n</section>'
 
 

@@ -81,14 +81,14 @@ class Remedies:
         after = table.day_of(self._draft.tasks[self._draft.short[place - 1]].deadline - 1) + 1 - first if place else 0
         at_once = list(map(min, run, spare)) if self._draft.tight else spare
         for begin in (max(0, after), 0):
-            n = _most(at_once, begin, minutes)
-            if n is not None:
-                self._take_free(first + n, minutes)
-                return f"A limit of {words.length(load[n] + minutes)} on {self._day(first + n)} would help"
-            n = _most(room, begin, minutes)
-            if n is not None:
-                self._more_taken[first + n] += minutes
-                return f"{words.length(minutes)} more free time on {self._day(first + n)} would help"
+            most = _most(at_once, begin, minutes)
+            if most is not None:
+                self._take_free(first + most, minutes)
+                return f"A limit of {words.length(load[most] + minutes)} on {self._day(first + most)} would help"
+            most = _most(room, begin, minutes)
+            if most is not None:
+                self._more_taken[first + most] += minutes
+                return f"{words.length(minutes)} more free time on {self._day(first + most)} would help"
         return self._on_many_days(task, minutes, first, load, spare, room, unused)
 
     def _on_many_days(
