@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,15 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradent_cli.agents.study import free, words
+from gradent_cli.agents.study.schedule import Rules
 from gradent_cli.agents.study.store import Known
 from gradent_cli.cli import agenda
+from gradent_cli.config.schema import WEEKDAYS
 from gradent_cli.records import Assignment, Plan, Session, Shortfall
 from gradent_cli.text import columns
 from tests.street.clock import NOW
+from tests.test_schedule import plan_of, task
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 ESSAY = Assignment(source="s", key="1", title="Essay <1>", course="WRIT 101", due_at=NOW + timedelta(days=2, hours=3))
 LATE = Assignment(source="s", key="2", title="Lab", due_at=NOW - timedelta(days=1), done=False)
+DAYTIME = dict.fromkeys(WEEKDAYS, ("09:00-21:00",))
+NIGHTS = free.week({"monday": ["22:00-02:00"], "wednesday": ["22:00-02:00"]})
 SHORT = Shortfall(assignment_id=LATE.id, minutes=90, remedy="An hour more helps.")
 
 
@@ -36,9 +43,17 @@ def session(assignment, hours, length=2.0, **more):
     return Session(assignment_id=assignment.id, starts_at=start, ends_at=start + timedelta(hours=length), **more)
 
 
-def collected(*sessions, assignments=(ESSAY, LATE), short=(), zone=UTC, now=NOW, per_day=timedelta(hours=4), days=None):
+def collected(*sessions, assignments=(ESSAY, LATE), short=(), **more):
     plan = Plan(sessions=sessions, short=short)
-    return agenda.collect(plan, known(*assignments), zone=zone, now=now, per_day=per_day, days=days)
+    facts = {
+        "zone": UTC,
+        "now": NOW,
+        "per_day": timedelta(hours=4),
+        "hours": free.week(DAYTIME),
+        "horizon_days": 60,
+        "left": {},
+    } | more
+    return agenda.collect(plan, known(*assignments), **facts)
 
 
 def told(*sessions, machine=None, **more):
@@ -96,6 +111,48 @@ def test_free_days_are_one_line(hours, gap):
     assert lines[2] == gap
 
 
+def test_behind_the_end_of_the_plan_nothing_is_free():
+    """What is due there is not planned yet, and said so: a few by name, all in JSON, none where days are asked for."""
+    far = [
+        Assignment(source="s", key=f"f{n}", title=f"Paper {n}", due_at=NOW + timedelta(days=190 + n)) for n in range(8)
+    ]
+    edge = Assignment(source="s", key="e", title="Edge", due_at=NOW + timedelta(days=60))
+    left = {far[0].id: 10, far[1].id: 0.756}
+    more = {"assignments": (ESSAY, edge, *far), "left": left}
+    text = told(session(ESSAY, 1), session(ESSAY, 24 * 70, pinned=True), **more)
+    assert [line for line in text.splitlines() if "free" in line] == ["· 1 day free", "· 57 days free"]
+    assert text.split("\n\n")[-2].splitlines() == [
+        "Not planned yet (due after Fri 22 Jan)",
+        "  Paper 0, 10h, due Tue 1 Jun 2027",
+        "  Paper 1, 45min, due Wed 2 Jun 2027",
+        "  Paper 2, due Thu 3 Jun 2027",
+        "  Paper 3, due Fri 4 Jun 2027",
+        "  Paper 4, due Sat 5 Jun 2027",
+        "  and 3 more",
+    ]
+    later = agenda.document(collected(**more))["later"]
+    assert later[:2] == [
+        {"assignment_id": far[0].id, "due_at": "2027-06-01T09:00:00Z", "remaining_hours": 10},
+        {"assignment_id": far[1].id, "due_at": "2027-06-02T09:00:00Z", "remaining_hours": 0.76},
+    ]
+    assert (len(later), later[-1]["remaining_hours"]) == (8, None)
+    assert "Not planned" not in told(session(ESSAY, 1), days=3, **more)
+
+
+def test_what_does_not_fit_is_in_the_order_of_due_dates():
+    """As the planner takes it: then what is overdue, then what has no due date; in JSON too."""
+    undated, soon = (Assignment(source="s", key=key, title=key, due_at=due) for key, due in (
+        ("undated", None), ("soon", NOW + timedelta(hours=5)),
+    ))  # fmt: skip
+    work = (undated, LATE, ESSAY, soon)
+    found = collected(assignments=work, short=[replace(SHORT, assignment_id=each.id) for each in work])
+    lines = agenda.text(found, machine=UTC).partition("Does not fit\n")[2].splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["soon:", "Essay", "Lab:", "undated:"]
+    assert lines[4] == "  Each counts on top of those above it."
+    order = [each["assignment_id"] for each in agenda.document(found)["short"]]
+    assert order == [each.id for each in (soon, ESSAY, LATE, undated)]
+
+
 def test_weeks_are_set_apart():
     """Monday begins after an empty line, and what is free ends the week before."""
     text = told(session(ESSAY, 24 * 4), session(ESSAY, 24 * 7), assignments=())
@@ -116,6 +173,41 @@ def test_a_session_over_midnight_belongs_to_the_day_it_began():
     assert told(night, now=NOW + timedelta(hours=17), assignments=()) == ""
 
 
+def test_a_night_counts_for_the_day_that_its_hours_began_on():
+    """As in the planner: no day is above its limit, a day off has nothing, and the clock's day is named."""
+    nights = [session(ESSAY, hours, length, ordinal=n) for n, (hours, length) in enumerate(
+        [(13, 2), (15.25, 1.75), (61, 2), (63.25, 1.75)]
+    )]  # fmt: skip
+    found = collected(*nights, hours=NIGHTS, assignments=())
+    assert agenda.text(found, machine=UTC).splitlines()[:7] == [
+        "Today, Mon 23 Nov     ███████████░  3h 45min of 4h",
+        "  22:00-00:00  Essay <1> (WRIT 101)",
+        "  00:15-02:00 (Tue)  Essay <1> (WRIT 101)",
+        "· 1 day free",
+        "Wed 25 Nov            ███████████░  3h 45min of 4h",
+        "  22:00-00:00  Essay <1> (WRIT 101)",
+        "  00:15-02:00 (Thu)  Essay <1> (WRIT 101)",
+    ]
+    assert [(day["date"], day["minutes"]) for day in agenda.document(found)["days"]] == [
+        ("2026-11-23", 225),
+        ("2026-11-25", 225),
+    ]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Amsterdam", "Asia/Tokyo", "America/New_York"])
+def test_days_are_the_planners(zone):
+    """A plan that keeps the limit never looks as if it did not, over midnight and over a change of the clocks."""
+    zone, now = ZoneInfo(zone), datetime(2026, 10, 23, 9, tzinfo=UTC)
+    nights = dict.fromkeys(("tuesday", "saturday"), ("22:00-02:30",))
+    rules = Rules(hours=free.week(DAYTIME | nights), horizon_days=12)
+    plan = plan_of([task("1", 60, now + timedelta(days=11))], rules=rules, now=now, zone=zone)
+    found = agenda.collect(
+        plan, (), zone=zone, now=now, per_day=rules.max_per_day, hours=rules.hours, horizon_days=12, left={}
+    )
+    assert any(words.local(each.starts_at, zone).hour < 3 for each in plan.sessions)
+    assert max(day.minutes for day in found.days) == 240
+
+
 def test_a_day_above_its_limit_is_full_and_says_so():
     """Pinned sessions may be more than the day should hold."""
     assert "████████████  5h of 4h" in told(session(ESSAY, 1, 5), assignments=())
@@ -129,7 +221,8 @@ def test_only_the_days_asked_for_are_shown():
     assert [len(day.sessions) for day in found.days] == [1, 1]
     text = agenda.text(found, machine=UTC)
     assert "Lab, due yesterday" in text
-    assert text.endswith("4h in 2 sessions this week.\n3 more sessions later; without --days all are shown.")
+    assert "\n\n2h in 1 session today.\n" in told(*sessions, days=1)
+    assert text.endswith("4h in 2 sessions in the next 2 days.\n3 more sessions later; without --days all are shown.")
 
 
 def test_the_zone_is_named_only_where_the_computer_shows_other_times():
@@ -237,6 +330,7 @@ def test_the_plan_as_json_names_sessions_shortfalls_and_days():
             {"date": "2026-11-25", "minutes": 0, "limit_minutes": 240, "due": [ESSAY.id]},
         ],
         "overdue": [{"assignment_id": LATE.id, "title": "Lab", "due_at": "2026-11-22T09:00:00Z"}],
+        "later": [],
         "total_minutes": 120,
         "timezone": "UTC",
     }  # fmt: skip

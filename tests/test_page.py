@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradent_cli.agents.study import free
 from gradent_cli.cli import page
 from gradent_cli.records import Assessment, Shortfall
 from gradent_cli.text import one_line
 from tests.street.clock import NOW
-from tests.test_agenda import AMSTERDAM, ESSAY, LATE, SHORT, collected, known, session
+from tests.test_agenda import AMSTERDAM, ESSAY, LATE, NIGHTS, SHORT, collected, known, session
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = {"h1", "h2", "h3", "p", "dt", "dd", "li", "th", "td", "div"}
@@ -61,8 +62,8 @@ class Outline(HTMLParser):
         return [attrs for _, attrs in self.elements if name in attrs.get("class", "").split()]
 
 
-def made(*sessions, over=(), left=None, nothing="", **more):
-    return page.html(collected(*sessions, **more), over=over, left=left or {}, nothing=nothing)
+def made(*sessions, over=(), nothing="", **more):
+    return page.html(collected(*sessions, **more), over=over, nothing=nothing)
 
 
 def outline(*sessions, **more):
@@ -98,9 +99,9 @@ def test_the_page_shows_the_plan_and_what_needs_attention():
 
 def test_assignments_are_listed_with_effort_rest_and_risk():
     """What was never assessed is said to be unknown."""
-    agenda = replace(collected(), work=(assessed(ESSAY), *known(LATE)))
-    seen = Outline(page.html(agenda, over=(), left={ESSAY.id: 6.25}, nothing=""))
-    assert "Essay <1> WRIT 101 Wed 25 Nov 12:00 8.5 h 4–14 6.25 h 72 of 100" in seen.text
+    agenda = replace(collected(left={ESSAY.id: 6.25}), work=(assessed(ESSAY), *known(LATE)))
+    seen = Outline(page.html(agenda, over=(), nothing=""))
+    assert "Essay <1> WRIT 101 Wed 25 Nov 12:00 8h 30min 4h–14h 6h 15min 72 of 100" in seen.text
     assert "Assignments 2 open" in seen.text
     assert "Lab yesterday 09:00 (overdue) unknown unknown unknown" in seen.text
 
@@ -206,6 +207,19 @@ def test_blocks_stand_where_their_time_is():
     assert len(seen.classed("day")) - len(seen.classed("empty")) == 1
 
 
+def test_a_night_is_drawn_where_the_clock_has_it():
+    """And counts for the evening's day, whose load is within its limit; the block says so."""
+    found = outline(session(ESSAY, 13, 2), session(ESSAY, 15.25, 1.75), hours=NIGHTS, assignments=())
+    first, second = map(place, found.classed("block"))
+    assert (first["top"], second["top"]) == (22, 0.25)
+    assert found.text.count("of 4h") == found.text.count("3h 45min of 4h") == 1
+    assert "00:15–02:00 Essay <1> (WRIT 101) counts for Mon" in found.text
+    assert len(found.classed("day")) - len(found.classed("empty")) == 2
+    sunday = outline(session(ESSAY, 24 * 6 + 15.25), hours=free.week({"sunday": ["22:00-02:00"]}), assignments=())
+    assert [len(re.findall("of 4h", week)) for week in sunday.text.split("Next week")] == [1, 0]
+    assert len(sunday.classed("week")) == 2
+
+
 def test_now_is_a_line_in_the_column_of_today():
     """Where it lies within the hours that are shown."""
     later = NOW + timedelta(hours=1, minutes=30)
@@ -254,6 +268,38 @@ def test_weeks_without_anything_are_one_line():
     assert "Week 51" in seen.text
 
 
+def test_what_is_due_behind_the_end_of_the_plan_is_not_planned_yet():
+    """Five by name; the next due date may be there."""
+    far = [replace(ESSAY, key=f"f{n}", due_at=NOW + timedelta(days=190 + n)) for n in range(7)]
+    seen = outline(assignments=far, left={far[0].id: 10})
+    assert "Next due Tue 1 Jun 2027 09:00" in seen.text
+    assert "Not planned yet due after Fri 22 Jan Essay <1> (WRIT 101), 10h, due Tue 1 Jun 2027 Essay" in seen.text
+    assert "due Sat 5 Jun 2027 and 2 more" in seen.text
+    assert outline(assignments=far[:5]).text.count(" more") == 0
+    assert outline().classed("later") == []
+
+
+def test_what_was_asked_for_is_not_called_the_week():
+    """Of three days with sessions two are shown: no sum says more than it holds."""
+    seen = outline(*(session(ESSAY, 24 * day) for day in range(3)), days=2)
+    assert "Next 2 days 4h in 2 sessions" in seen.text
+    assert "4h in 2 sessions in the next 2 days. 1 more session later." in seen.text
+    assert "This week 4h" not in seen.text
+    assert "· 4h" not in seen.text
+
+
+def test_only_five_lines_stand_before_the_calendar():
+    """The others are folded, which needs no script, and counted."""
+    works = [replace(ESSAY, key=f"w{n}", title=f"Work {n}") for n in range(9)]
+    short = [replace(SHORT, assignment_id=each.id) for each in works]
+    text = made(assignments=(*works, LATE), short=short)
+    shown, folded = re.fullmatch(r".*<ul>(.*?)</ul>\n<details>(.*?)</details>.*", text, re.DOTALL).groups()
+    assert (shown.count("<li>"), folded.count("<li>")) == (5, 5)
+    assert "<summary>and 5 more</summary>" in folded
+    assert "</details>\n<p>What would help: each counts on top of those above it.</p>" in text
+    assert "<details" not in made(assignments=works[:5], short=short[:5])
+
+
 def test_each_course_has_one_colour():
     """And what has no course a grey one."""
     works = [replace(ESSAY, key=str(n), course=course) for n, course in enumerate(["B", "A", None, "B"])]
@@ -297,7 +343,7 @@ def planned(gradent, config, home):
 
 def test_the_page_is_written_for_its_owner_alone(planned, tmp_path):
     """As a file, or to standard output: the same page."""
-    path = tmp_path / "new" / "plan.html"
+    path = tmp_path / "plan.html"
     said = planned("plan", "--html", path)
     assert (said.code, said.out, said.err) == (0, f"Wrote the plan to {path}\n", "")
     assert path.stat().st_mode & 0o777 == 0o600
@@ -307,6 +353,26 @@ def test_the_page_is_written_for_its_owner_alone(planned, tmp_path):
     printed = planned("plan", "--html", "-")
     assert Outline(printed.out).elements[-1] == written.elements[-1]
     assert printed.out.startswith("<!DOCTYPE html>\n")
+
+
+@pytest.mark.parametrize("option", ["--html", "--ics"])
+def test_no_folder_is_made_for_a_file(planned, tmp_path, option):
+    """A folder that is not there is more likely a slip: one sentence, 74."""
+    said = planned("plan", option, tmp_path / "nope" / "file")
+    assert (said.code, said.out) == (74, "")
+    assert said.err == f"gradent: cannot write {tmp_path}/nope/file: there is no folder {tmp_path}/nope\n"
+    assert not (tmp_path / "nope").exists()
+
+
+def test_the_calendar_file_can_be_printed(planned, tmp_path, monkeypatch):
+    """As `-`, the same bytes as in the file; no file is called so."""
+    monkeypatch.chdir(tmp_path)
+    assert planned("plan", "--ics", "plan.ics").out.startswith("Wrote ")
+    printed = planned("plan", "--ics", "-")
+    assert (printed.code, printed.err) == (0, "")
+    assert printed.out.splitlines() == (tmp_path / "plan.ics").read_text().splitlines()
+    assert printed.out.startswith("BEGIN:VCALENDAR")
+    assert not (tmp_path / "-").exists()
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence(planned, home):

@@ -202,7 +202,9 @@ def test_remedy_for_much():
     """A shortage that no single session covers names the due date."""
     plan = plan_of([task("Project", 12, at("2026-11-24T12:00"))])
     assert plan.short[0].minutes == 5 * 60 + 15
-    assert plan.short[0].remedy == "5h 15min more before Tue 24 Nov 12:00, over the daily limit too, would help"
+    assert plan.short[0].remedy == (
+        "It does not fit even with every free hour: drop or move something, or get 3h more time before Tue 24 Nov 12:00"
+    )
 
 
 def test_due_before_the_next_quarter():

@@ -95,6 +95,39 @@ class Flow:
         today = datetime.fromtimestamp(quarter * 900, self._zone).date()
         return min((date for date, opens, closes in self._hours if quarter < closes and date < today), default=today)
 
+    def follow(self, remedy: str, due: datetime) -> None:
+        """Change limits and free time as the sentence says, and no more; hours must not go over midnight."""
+        quarters = range(self._first, min(self._end, _floor(due.timestamp())))
+        by_date: dict[Date, list[int]] = {}
+        for quarter in range(self._first, self._end):
+            by_date.setdefault(self._owner(quarter), []).append(quarter)
+            self._limit.setdefault(self._owner(quarter), int(self._rules.max_per_day / QUARTER))
+        limit = re.match(r"A limit of (.+?) (?:on (.+) would|a day)", remedy)
+        if limit is not None:
+            for date in by_date:
+                if limit[2] in (None, f"{date:%A} {date.day} {date:%b}"):
+                    self._limit[date] = max(self._limit[date], int(_length(limit[1]) / QUARTER))
+            return
+        more = re.match(r"(?:.+ or get )?(.+) more (?:free )?time (?:on (.+) would|before )", remedy)
+        assert more is not None
+        left = int(_length(more[1]) / QUARTER)
+        if "every free hour" in remedy:  # what is more than that counts for no limit
+            self._limit |= dict.fromkeys({self._owner(quarter) for quarter in quarters}, 96)
+            chosen = [quarter for quarter in quarters if quarter not in self.free][:left]
+        elif more[2]:
+            (date,) = (date for date in by_date if more[2] == f"{date:%A} {date.day} {date:%b}")
+            chosen = [quarter for quarter in by_date[date] if quarter not in self.free][:left]
+        else:  # where the limits leave room for it
+            chosen = []
+            for date, mine in by_date.items():
+                there = [quarter for quarter in mine if quarter in quarters]
+                room = self._limit[date] - sum(quarter in self.free for quarter in there)
+                chosen += [quarter for quarter in there if quarter not in self.free][
+                    : max(0, min(room, left - len(chosen)))
+                ]
+        assert len(chosen) == left
+        self.free |= {quarter: self._owner(quarter) for quarter in chosen}
+
     def most(self, first: int) -> int:
         """Minutes that can be placed of the first so many pieces of work."""
         graph = nx.DiGraph()
@@ -325,13 +358,14 @@ ALL_DAY = (((0, 1440),),) * 7
 def _advised(remedy: str, plan: Plan, busy: Sequence[Busy], rules: Rules) -> tuple[Rules, list[Busy]] | None:
     """Rules and busy events after the advice was followed, to the minute; None when it names no time."""
     limit, more = re.match(r"A limit of (.+?) (?:on|a day)", remedy), re.match(r"(.+) more ", remedy)
+    if "even with every free hour" in remedy:
+        return replace(rules, hours=ALL_DAY, max_per_day=timedelta(days=1)), []
     if limit is not None:
         return replace(rules, max_per_day=_length(limit[1])), list(busy)
     if more is None:
         return None
     if " before " in remedy:
-        per_day = timedelta(days=1) if "over the daily limit too" in remedy else rules.max_per_day
-        return replace(rules, hours=ALL_DAY, max_per_day=per_day), []
+        return replace(rules, hours=ALL_DAY), []
     end = NOW + timedelta(days=rules.horizon_days)
     free = days(rules.hours, busy=busy, start=NOW, end=end, zone=UTC)
     kept = {quarter for day in free for a, b in day.free for quarter in range(a, b, 15)}
@@ -377,3 +411,40 @@ def test_what_would_help_helps(lossless, work, busy, rules, which):
     after = plan_of(work, busy=advised[1], rules=advised[0], sessions=plan.sessions)
     gained = sum(each.minutes for each in plan.short) - sum(each.minutes for each in after.short)
     assert gained >= (short.minutes if lossless else 1)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 60), st.integers(12, 9 * 96).map(lambda quarters: quarters * QUARTER)),
+        min_size=2,
+        max_size=9,
+    ),
+    any_busy,
+    any_rules(),
+)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+def test_all_that_would_help_helps_together(needs, busy, rules):
+    """Whoever follows all advice, each on top of the ones before it, gets at least the sum of what was short."""
+    hours = tuple(tuple((a, min(b, 1440)) for a, b in ranges) for ranges in rules.hours)
+    rules = replace(rules, hours=hours, horizon_days=7, **NO_LOSS)
+    work = [task(str(n), hours / 2, NOW + due) for n, (hours, due) in enumerate(needs)]
+    plan = plan_of(work, busy=busy, rules=rules)
+    assume(len(plan.short) > 1)
+    flow = Flow(work, busy=busy, held=[], worked=Counter(), rules=rules, now=NOW, zone=UTC)
+    everything = flow.most(len(flow.needs))
+    assert everything == planned_minutes(plan.sessions)
+    due_at = {assignment.id: assignment.due_at for assignment, _ in work}
+    helped = [short for short in plan.short if short.remedy != "Only a later due date or less work would help"]
+    for short in helped:
+        flow.follow(short.remedy, due_at[short.assignment_id])
+    assert flow.most(len(flow.needs)) - everything >= sum(short.minutes for short in helped)
+
+
+def test_the_same_day_is_promised_once():
+    """Two tasks that need the same day's free time: the second limit counts on top of the first."""
+    rules = Rules(max_per_day=timedelta(hours=2), **NO_LOSS)
+    work = [task(str(n), 2, NOW.replace(hour=22)) for n in range(3)]
+    assert [short.remedy for short in plan_of(work, rules=rules).short] == [
+        "A limit of 4h on Monday 23 Nov would help",
+        "A limit of 6h on Monday 23 Nov would help",
+    ]

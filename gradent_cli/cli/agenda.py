@@ -2,12 +2,13 @@
 
 import os
 import sys
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gradent_cli.agents.study import words
+from gradent_cli.agents.study import free, words
 from gradent_cli.cli.terminal import hanging, paint, utc, width
 from gradent_cli.records import Assignment, Plan, Session, Shortfall
 from gradent_cli.text import count, one_line
@@ -16,11 +17,16 @@ if TYPE_CHECKING:
     from gradent_cli.agents.study.store import Known
 
 ONE_DAY = timedelta(days=1)
+MOST_LATER = 5
+"""How much of what is not planned yet is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """A day of the student's: the sessions that begin on it and the work that is due on it, in order of time."""
+    """A day of the student's: the sessions that count for it and the work that is due on it, in order of time.
+
+    As for the planner, a night counts for the day that its hours began on: `study.hours` says so, see `day_of`.
+    """
 
     date: date
     sessions: tuple[Session, ...]
@@ -37,8 +43,9 @@ class Agenda:
     """What lies ahead at `now` on the clock of `zone`.
 
     `days` are those with anything on them. `work` is what is still to do, by due date; `overdue` is its part whose
-    date has passed, and `known` also what is done, by its id. `later` counts the sessions behind the last day that
-    was asked for.
+    date has passed, and `known` also what is done, by its id. The plan ends at `until`: `later` is the work that is
+    due after it. `left` are the hours that work still takes, by its id, where that is known. `hidden` counts the
+    sessions behind the last day that was asked for; `asked` is how many days that were, None for all.
     """
 
     now: datetime
@@ -49,7 +56,11 @@ class Agenda:
     overdue: tuple["Known", ...]
     short: tuple[Shortfall, ...]
     known: Mapping[str, Assignment]
-    later: int
+    until: datetime
+    later: tuple[Assignment, ...]
+    left: Mapping[str, float | None]
+    hidden: int
+    asked: int | None
 
     @property
     def today(self) -> date:
@@ -82,11 +93,17 @@ def collect(
     zone: tzinfo,
     now: datetime,
     per_day: timedelta,
+    hours: free.Week,
+    horizon_days: int,
+    left: Mapping[str, float | None],
     days: int | None = None,
 ) -> Agenda:
     """Sort the plan and the due dates of what is `known` by day.
 
     Args:
+        hours: in which the student studies, from `free.week`.
+        horizon_days: how far ahead there is a plan.
+        left: hours that remain, by assignment id.
         days: how many to show, today being the first; None shows all. What is overdue or short is shown always.
     """
     today = words.local(now, zone).date()
@@ -94,11 +111,15 @@ def collect(
     due: dict[date, list[Assignment]] = {}
     ahead = sorted((each for each in plan.sessions if each.ends_at > now), key=lambda s: (s.starts_at, s.id))
     for session in ahead:
-        sessions.setdefault(words.local(session.starts_at, zone).date(), []).append(session)
+        sessions.setdefault(day_of(session.starts_at, hours, zone), []).append(session)
     work = tuple(each for each in known if each.status(now) in ("open", "overdue"))
+    until, later = now + horizon_days * ONE_DAY, []
     for each in work:
         if each.status(now) == "open" and each.assignment.due_at is not None:
-            due.setdefault(words.local(each.assignment.due_at, zone).date(), []).append(each.assignment)
+            if free.quarter_down(each.assignment.due_at) > free.quarter_down(until):
+                later.append(each.assignment)
+            else:
+                due.setdefault(words.local(each.assignment.due_at, zone).date(), []).append(each.assignment)
     dates = [day for day in sorted({*sessions, *due}) if days is None or (day - today).days < days]
     return Agenda(
         now=now,
@@ -107,10 +128,32 @@ def collect(
         days=tuple(Day(date=day, sessions=tuple(sessions.get(day, ())), due=tuple(due.get(day, ()))) for day in dates),
         work=work,
         overdue=tuple(each for each in work if each.status(now) == "overdue"),
-        short=plan.short,
+        short=tuple(sorted(plan.short, key=lambda each: _turn(each, known, now))),
         known={each.assignment.id: each.assignment for each in known},
-        later=len(ahead) - sum(len(sessions.get(day, ())) for day in dates),
+        until=until,
+        later=tuple(later) if days is None else (),
+        left=left,
+        asked=days,
+        hidden=len(ahead) - sum(len(sessions.get(day, ())) for day in dates),
     )
+
+
+def _turn(short: Shortfall, known: Sequence["Known"], now: datetime) -> tuple[int, datetime, int, str]:
+    """Its place in the planner's order: by due date, then what is overdue, then what has no due date."""
+    each = next((each for each in known if each.assignment.id == short.assignment_id), None)
+    due = each.assignment.due_at if each else None
+    risk = each.assessment.risk if each and each.assessment else 0
+    return 2 if due is None else int(due <= now), due or now, -risk, short.assignment_id
+
+
+def day_of(moment: datetime, hours: free.Week, zone: tzinfo) -> date:
+    """The day for which what begins then counts: yesterday, where hours of yesterday's go on over midnight."""
+    today = words.local(moment, zone).date()
+    try:
+        found = free.days(hours, busy=(), start=moment, end=moment, zone=zone)
+    except OverflowError:  # the last or first hours of the calendar
+        return today
+    return today + (bisect_right([day.starts for day in found], free.quarter_down(moment)) - len(found)) * ONE_DAY
 
 
 def monday(day: date) -> date:
@@ -152,6 +195,14 @@ def document(agenda: Agenda) -> dict[str, Any]:
             {"assignment_id": each.assignment.id, "title": each.assignment.title, "due_at": utc(each.assignment.due_at)}
             for each in agenda.overdue
         ],
+        "later": [
+            {
+                "assignment_id": each.id,
+                "due_at": utc(each.due_at),
+                "remaining_hours": None if (hours := agenda.left.get(each.id)) is None else round(hours, 2),
+            }
+            for each in agenda.later
+        ],
         "total_minutes": agenda.minutes,
         "timezone": zone_name(agenda.zone),
     }
@@ -162,7 +213,21 @@ def document(agenda: Agenda) -> dict[str, Any]:
 
 def said_date(day: date, today: date) -> str:
     """`Mon 30 Nov`, with the year where it could be another than one thinks."""
-    return f"{day:%a} {day.day} {day:%b}" + (f" {day.year}" if abs((day - today).days) > 300 else "")
+    return f"{day:%a} {day.day} {day:%b}" + (f" {day.year}" if abs((day - today).days) > 150 else "")
+
+
+def later_line(assignment: Assignment, agenda: Agenda) -> str:
+    """`Paper (BIO 2), 10h, due Tue 1 Jun 2027`."""
+    left, due = agenda.left.get(assignment.id), assignment.due_at
+    facts = [words.session_title(assignment), words.length(round(left * 60)) if left else ""]
+    if due is not None:
+        facts.append(f"due {said_date(words.local(due, agenda.zone).date(), agenda.today)}")
+    return ", ".join(filter(None, facts))
+
+
+def later_than(agenda: Agenda) -> str:
+    """The last day of the plan, `Fri 29 Jan`."""
+    return said_date(words.local(agenda.until, agenda.zone).date(), agenda.today)
 
 
 def near(day: date, today: date) -> str:
@@ -176,11 +241,13 @@ def zone_name(zone: tzinfo) -> str:
 
 
 def total(agenda: Agenda) -> str:
-    """How much is planned, this week and in all."""
+    """How much is planned: this week and in all, or in the days that were asked for."""
     if not agenda.sessions:
         return ""
     week, whole = sum(session.minutes for session in agenda.this_week), agenda.minutes
     sessions = count(len(agenda.sessions), "session")
+    if agenda.asked is not None:
+        return f"{words.length(whole)} in {sessions} {next_days(agenda.asked)}."
     if week == whole:
         return f"{words.length(whole)} in {sessions} this week."
     last = next(said_date(day.date, agenda.today) for day in reversed(agenda.days) if day.sessions)
@@ -188,9 +255,17 @@ def total(agenda: Agenda) -> str:
     return f"{begin}; {words.length(whole)} in {sessions} until {last}."
 
 
+def next_days(days: int) -> str:
+    """`today`, `in the next 3 days`."""
+    return "today" if days == 1 else f"in the next {count(days, 'day')}"
+
+
+ON_TOP = "Each counts on top of those above it."
+
+
 def nothing(known: Sequence["Known"], agenda: Agenda, *, planning: bool) -> str:
     """Why no session is planned, in one sentence; empty when one is."""
-    if agenda.sessions or agenda.later:
+    if agenda.sessions or agenda.hidden:
         return ""
     if not known:
         return "No assignment is known yet. `gradent run` reads your sources and makes the plan."
@@ -244,10 +319,12 @@ def text(agenda: Agenda, *, machine: tzinfo) -> str:
         parts.append("\n".join([paint("Overdue", "red"), *_overdue(agenda)]))
     week: list[str] = []
     before: date | None = None
+    last = words.local(agenda.until, agenda.zone).date()
     for day in agenda.days:
-        free = (day.date - agenda.today).days if before is None else (day.date - before).days - 1
-        if free > 0:
-            week.append(paint(f"{mark.gap} {count(free, 'day')} free", "bright_black"))
+        begin = agenda.today if before is None else before + ONE_DAY
+        unused = (min(day.date, last + ONE_DAY) - begin).days  # what is behind the plan is nobody's to call free
+        if unused > 0:
+            week.append(paint(f"{mark.gap} {count(unused, 'day')} free", "bright_black"))
         if before is not None and monday(before) != monday(day.date):
             parts.append("\n".join(week))
             week = []
@@ -259,7 +336,13 @@ def text(agenda: Agenda, *, machine: tzinfo) -> str:
             hanging("  ", f"{agenda.title(short.assignment_id)}: {words.length(short.minutes)} short. {short.remedy}")
             for short in agenda.short
         ]
+        lines += [hanging("  ", ON_TOP)] if len(lines) > 1 else []
         parts.append("\n".join([paint("Does not fit", "red"), *lines]))
+    if agenda.later:
+        lines = [hanging("  ", later_line(each, agenda), indent=4) for each in agenda.later[:MOST_LATER]]
+        more = len(agenda.later) - MOST_LATER
+        lines += [f"  and {more} more"] if more > 0 else []
+        parts.append("\n".join([paint(f"Not planned yet (due after {later_than(agenda)})", "cyan"), *lines]))
     parts.append("\n".join(_closing(agenda, machine, mark)))
     return "\n\n".join(filter(None, parts))
 
@@ -292,7 +375,8 @@ def _day(day: Day, agenda: Agenda, mark: Marks) -> list[str]:
     for session in day.sessions:
         start, end = words.local(session.starts_at, agenda.zone), words.local(session.ends_at, agenda.zone)
         sign = mark.pinned if session.pinned else " "
-        entries.append((session.starts_at, 1, sign, f"{start:%H:%M}-{end:%H:%M}", one_line(session.title)))
+        when = f"{start:%H:%M}-{end:%H:%M}" + (f" ({start:%a})" if start.date() != day.date else "")
+        entries.append((session.starts_at, 1, sign, when, one_line(session.title)))
     for assignment in day.due:
         if assignment.due_at is not None:
             moment = words.local(assignment.due_at, agenda.zone)
@@ -307,8 +391,8 @@ def _day(day: Day, agenda: Agenda, mark: Marks) -> list[str]:
 def _closing(agenda: Agenda, machine: tzinfo, mark: Marks) -> list[str]:
     """What it comes to, and what one should know to read it."""
     sentences = [total(agenda)]
-    if agenda.later:
-        sentences.append(f"{count(agenda.later, 'more session')} later; without --days all are shown.")
+    if agenda.hidden:
+        sentences.append(f"{count(agenda.hidden, 'more session')} later; without --days all are shown.")
     if any(session.pinned for session in agenda.sessions):
         sentences.append(f"{mark.pinned} is pinned: it stays where you put it.")
     moments = [agenda.now, *(session.starts_at for session in agenda.sessions)] if agenda.work else []

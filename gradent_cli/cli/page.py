@@ -13,7 +13,21 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from gradent_cli.agents.study import words
-from gradent_cli.cli.agenda import ONE_DAY, Agenda, Day, monday, near, said_date, total, zone_name
+from gradent_cli.cli.agenda import (
+    MOST_LATER,
+    ON_TOP,
+    ONE_DAY,
+    Agenda,
+    Day,
+    later_line,
+    later_than,
+    monday,
+    near,
+    next_days,
+    said_date,
+    total,
+    zone_name,
+)
 from gradent_cli.records import Assignment, Session
 from gradent_cli.text import clean, count, one_line
 
@@ -22,6 +36,8 @@ if TYPE_CHECKING:
 
 _FAR = timedelta(days=60)
 """Due dates that lie further ahead than the last session and this are only listed."""
+_MOST_NEEDS = 5
+"""How many lines may stand before the calendar."""
 _COLOURS = 8
 _HOUR = timedelta(hours=1)
 _HEAD = """\
@@ -39,19 +55,24 @@ _HEAD = """\
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """What all weeks are drawn with: the class of each course, and what is over by day."""
+    """What all weeks are drawn with: the class of each course, and sessions by the day on which the clock has them.
+
+    That is not always the day that they count for, see `agenda.Day`; `over` are those whose time has passed.
+    """
 
     agenda: Agenda
     colours: Mapping[str | None, str]
+    ahead: Mapping[date, Sequence[Session]]
     over: Mapping[date, Sequence[Session]]
+    counts_for: Mapping[str, date]
+    """By the session's id, where it is another day."""
 
 
-def html(agenda: Agenda, *, over: Iterable[Session], left: Mapping[str, float | None], nothing: str) -> str:
+def html(agenda: Agenda, *, over: Iterable[Session], nothing: str) -> str:
     """The page, the same for the same facts.
 
     Args:
         over: sessions whose time has passed; those of this week are drawn faintly.
-        left: hours of work that remain, by assignment id.
         nothing: why no session is planned, or empty.
     """
     picture = _picture(agenda, over)
@@ -64,7 +85,8 @@ def html(agenda: Agenda, *, over: Iterable[Session], left: Mapping[str, float | 
         _needs(agenda),
         f'<p class="card">{_code(nothing)}</p>' if nothing else "",
         *_weeks(picture),
-        _assignments(picture, left),
+        _later(agenda),
+        _assignments(picture),
         _footer(agenda),
         "</main>\n</body>\n</html>\n",
     ]
@@ -101,10 +123,19 @@ def _picture(agenda: Agenda, over: Iterable[Session]) -> _Picture:
         day = words.local(session.starts_at, agenda.zone).date()
         if session.ends_at <= agenda.now and session.assignment_id in agenda.known and day >= monday(agenda.today):
             past.setdefault(day, []).append(session)
+    ahead: dict[date, list[Session]] = {}
+    counts_for: dict[str, date] = {}
+    for day, session in ((each.date, session) for each in agenda.days for session in each.sessions):
+        shown = words.local(session.starts_at, agenda.zone).date()
+        ahead.setdefault(shown, []).append(session)
+        if shown != day:
+            counts_for[session.id] = day
     return _Picture(
         agenda=agenda,
         colours={course: f"c{index % _COLOURS}" for index, course in enumerate(courses)},
+        ahead=ahead,
         over=past,
+        counts_for=counts_for,
     )
 
 
@@ -127,10 +158,14 @@ def _facts(agenda: Agenda) -> str:
         ahead = agenda.sessions[0]
         label = "Going on" if ahead.starts_at <= agenda.now else "Up next"
         facts.append((label, _when(ahead.starts_at, agenda), _said(ahead.title)))
-    due = next((assignment for day in agenda.days for assignment in day.due if assignment.due_at), None)
+    dues = [*(assignment for day in agenda.days for assignment in day.due), *agenda.later]
+    due = next((assignment for assignment in dues if assignment.due_at), None)
     if due and due.due_at:
         facts.append(("Next due", _when(due.due_at, agenda), _said(words.session_title(due))))
-    if agenda.sessions:
+    if agenda.sessions and agenda.asked is not None:
+        asked = next_days(agenda.asked).removeprefix("in the ").capitalize()
+        facts.append((asked, words.length(agenda.minutes), f"in {count(len(agenda.sessions), 'session')}"))
+    elif agenda.sessions:
         week = agenda.this_week
         length = words.length(sum(session.minutes for session in week))
         facts.append(("This week", length, f"in {count(len(week), 'session')}"))
@@ -155,7 +190,12 @@ def _needs(agenda: Agenda) -> str:
     ]
     if not items:
         return ""
-    return f'<section class="card needs">\n<h2>Needs your attention</h2>\n<ul>{"".join(items)}</ul>\n</section>'
+    shown, folded = "".join(items[:_MOST_NEEDS]), "".join(items[_MOST_NEEDS:])
+    if folded:
+        more = f"and {len(items) - _MOST_NEEDS} more"
+        folded = f"\n<details>\n<summary>{more}</summary>\n<ul>{folded}</ul>\n</details>"
+    folded += f"\n<p>What would help: {ON_TOP[0].lower()}{ON_TOP[1:]}</p>" if len(agenda.short) > 1 else ""
+    return f'<section class="card needs">\n<h2>Needs your attention</h2>\n<ul>{shown}</ul>{folded}\n</section>'
 
 
 # ── the weeks ──
@@ -166,7 +206,7 @@ def _weeks(picture: _Picture) -> Iterable[str]:
     agenda = picture.agenda
     days = {day.date: day for day in agenda.days}
     last = max((day.date for day in agenda.days if day.sessions), default=agenda.today)
-    shown = {monday(day) for day in (*days, *picture.over) if day <= max(last, agenda.today + _FAR)}
+    shown = {monday(day) for day in (*days, *picture.ahead, *picture.over) if day <= max(last, agenda.today + _FAR)}
     before: date | None = None
     for start in sorted(shown):
         empty = (start - before).days // 7 - 1 if before else 0
@@ -184,14 +224,19 @@ def _week(picture: _Picture, start: date, days: Mapping[date, Day]) -> str:
     planned = [session for day in here for session in day.sessions]
     span = f"{start.day} {start:%b} – {dates[-1].day} {dates[-1]:%b}"
     name = {0: "This week", 1: "Next week"}.get(weeks, f"Week {start.isocalendar().week}")
-    length = words.length(sum(day.minutes for day in here))
-    load = f"{length} in {count(len(planned), 'session')}" if planned else "nothing planned"
-    first, hours = _axis([*planned, *(session for day in dates for session in picture.over.get(day, ()))], agenda)
+    load = (
+        f"{words.length(sum(session.minutes for session in planned))} in {count(len(planned), 'session')}"
+        if planned
+        else "nothing planned"
+    )
+    load = f" · {load}" if agenda.asked is None else ""  # the days asked for may be a part of the week
+    drawn = [session for day in dates for each in (picture.ahead, picture.over) for session in each.get(day, ())]
+    first, hours = _axis(drawn, agenda)
     axis = "".join(f'<span style="--at:{number}">{(first + number) % 24:02}:00</span>' for number in range(hours))
     return "\n".join(
         [
             f'<section class="week" aria-label="{name}, {span}">',
-            f"<h2>{name} <small>{span} · {load}</small></h2>",
+            f"<h2>{name} <small>{span}{load}</small></h2>",
             f'<div class="grid" style="--hours:{hours}">',
             f'<div class="axis" aria-hidden="true">{axis}</div>',
             *(_day(picture, day, column, first, hours) for column, day in enumerate(here, start=2)),
@@ -212,12 +257,12 @@ def _axis(sessions: Sequence[Session], agenda: Agenda) -> tuple[int, int]:
 
 def _day(picture: _Picture, day: Day, column: int, first: int, hours: int) -> str:
     agenda = picture.agenda
-    over = picture.over.get(day.date, ())
+    sessions = [*picture.over.get(day.date, ()), *picture.ahead.get(day.date, ())]
     kinds = ["day"]
     kinds += ["today"] * (day.date == agenda.today) + ["gone"] * (day.date < agenda.today)
-    kinds += ["empty"] * (not day.sessions and not day.due and not over)
+    kinds += ["empty"] * (not day.sessions and not day.due and not sessions)
     due = "".join(_due(assignment, agenda) for assignment in day.due)
-    blocks = "".join(_blocks(picture, [*over, *day.sessions], first))
+    blocks = "".join(_blocks(picture, sessions, first))
     now = _top(agenda.now, agenda) - first
     if day.date == agenda.today and 0 <= now < hours:
         line = f'<li class="now" style="--top:{now:.4g}" aria-hidden="true"></li>'
@@ -270,6 +315,8 @@ def _blocks(picture: _Picture, sessions: Sequence[Session], first: int) -> Itera
         kinds += ["brief"] * (session.duration < timedelta(minutes=50)) + ["pinned"] * session.pinned
         kinds += ["narrow"] * (lanes > 1) + ["over"] * (session.ends_at <= agenda.now)
         notes = [note for note, true in (("pinned", session.pinned), ("over", session.ends_at <= agenda.now)) if true]
+        if session.id in picture.counts_for:
+            notes.append(f"counts for {picture.counts_for[session.id]:%a}")
         place = (
             f"--top:{_top(session.starts_at, agenda) - first:.4g};--length:{session.duration / _HOUR:.4g};"
             f"--lane:{lane};--lanes:{lanes}"
@@ -300,10 +347,21 @@ def side_by_side(sessions: Sequence[Session]) -> list[tuple[Session, int, int]]:
 # ── below the weeks ──
 
 
-def _assignments(picture: _Picture, left: Mapping[str, float | None]) -> str:
+def _later(agenda: Agenda) -> str:
+    """What is due behind the end of the plan."""
+    if not agenda.later:
+        return ""
+    items = "".join(f"<li>{_said(later_line(each, agenda))}</li>" for each in agenda.later[:MOST_LATER])
+    more = len(agenda.later) - MOST_LATER
+    items += f"<li>and {more} more</li>" if more > 0 else ""
+    heading = f"<h2>Not planned yet <small>due after {later_than(agenda)}</small></h2>"
+    return f'<section class="card later">\n{heading}\n<ul>{items}</ul>\n</section>'
+
+
+def _assignments(picture: _Picture) -> str:
     if not picture.agenda.work:
         return ""
-    rows = "\n".join(_row(picture, each, left.get(each.assignment.id)) for each in picture.agenda.work)
+    rows = "\n".join(_row(picture, each) for each in picture.agenda.work)
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("Assignment", "Due", "Effort", "Left", "Risk"))
     return (
         f'<section class="card">\n<h2>Assignments <small>{len(picture.agenda.work)} open</small></h2>\n'
@@ -311,8 +369,9 @@ def _assignments(picture: _Picture, left: Mapping[str, float | None]) -> str:
     )
 
 
-def _row(picture: _Picture, each: "Known", left: float | None) -> str:
+def _row(picture: _Picture, each: "Known") -> str:
     agenda, assignment, assessment = picture.agenda, each.assignment, each.assessment
+    left = agenda.left.get(assignment.id)
     name = _said(words.name(assignment))
     if assignment.url and assignment.url.startswith(("https://", "http://")):
         name = f'<a href="{escape_html(clean(assignment.url), quote=True)}">{name}</a>'
@@ -321,10 +380,10 @@ def _row(picture: _Picture, each: "Known", left: float | None) -> str:
     effort = risk = "unknown"
     if assessment:
         low, likely, high = (
-            words.number(hours)
+            _length(hours)
             for hours in (assessment.effort_low_hours, assessment.effort_likely_hours, assessment.effort_high_hours)
         )
-        effort = f"{likely} h <small>{low}–{high}</small>"
+        effort = f"{likely} <small>{low}–{high}</small>"
         kind = "risk high" if assessment.risk >= 60 else "risk"
         risk = f'<span class="{kind}">{_bar(assessment.risk / 100)}</span>{assessment.risk}<small> of 100</small>'
     late = ' class="late"' if each in agenda.overdue else ""
@@ -332,18 +391,22 @@ def _row(picture: _Picture, each: "Known", left: float | None) -> str:
     cells = (
         ("Due", f"{due}{' (overdue)' if late else ''}", late),
         ("Effort", effort, ""),
-        ("Left", "unknown" if left is None else f"{words.number(left)} h", ""),
+        ("Left", "unknown" if left is None else _length(left), ""),
         ("Risk", risk, ""),
     )
     data = "".join(f'<td data-name="{head}"{kind}>{value}</td>' for head, value, kind in cells)
     return f'<tr><th scope="row">{name}{course}</th>{data}</tr>'
 
 
+def _length(hours: float) -> str:
+    return words.length(round(hours * 60))
+
+
 def _footer(agenda: Agenda) -> str:
     made = words.local(agenda.now, agenda.zone)
     moment = f'<time datetime="{made.isoformat(timespec="minutes")}">{made:%a} {made.day} {made:%b %Y %H:%M}</time>'
-    later = f" {count(agenda.later, 'more session')} later." if agenda.later else ""
-    whole = f"<p>{total(agenda)}{later}</p>\n" if agenda.sessions or agenda.later else ""
+    hidden = f" {count(agenda.hidden, 'more session')} later." if agenda.hidden else ""
+    whole = f"<p>{total(agenda)}{hidden}</p>\n" if agenda.sessions or agenda.hidden else ""
     return (
         f"<footer>\n{whole}<p>Made by gradent on {moment} from the plan of the last run. "
         f"Times are those of {escape(zone_name(agenda.zone))}.</p>\n</footer>"

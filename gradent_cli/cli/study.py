@@ -19,7 +19,8 @@ def plan(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON document.")] = False,
     ics: Annotated[
-        Path | None, typer.Option("--ics", metavar="PATH", help="Write the plan as a calendar file instead.")
+        str | None,
+        typer.Option("--ics", metavar="PATH", help="Write the plan as a calendar file instead; - prints it."),
     ] = None,
     html: Annotated[
         str | None,
@@ -30,6 +31,8 @@ def plan(
     ] = None,
 ) -> None:
     """Show the study plan that the last run made."""
+    from gradent_cli.agents.study import free
+    from gradent_cli.agents.study.schedule import remaining_hours
     from gradent_cli.cli import agenda
     from gradent_cli.cli.desk import open_desk
     from gradent_cli.frequency import local_zone
@@ -43,18 +46,21 @@ def plan(
     desk = open_desk(context)
     if ics is not None:
         from gradent_cli.agents.study import plan_ics
-        from gradent_cli.files import write_atomic
 
-        write_atomic(ics, plan_ics.render(desk.store.sessions.all()))
-        typer.echo(f"Wrote {count(len(desk.store.sessions.all()), 'session')} to {ics}")
+        sessions = desk.store.sessions.all()
+        _write(ics, plan_ics.render(sessions), what=count(len(sessions), "session"))
         return
     study = desk.config.settings.study
+    worked = desk.store.progress.logged()
     found = agenda.collect(
         desk.store.plan(now=desk.now, sources=desk.sources),
         desk.known,
         zone=desk.zone,
         now=desk.now,
         per_day=study.max_per_day,
+        hours=free.week(study.hours),
+        horizon_days=study.horizon_days,
+        left={each.assignment.id: remaining_hours(each.assessment, worked) for each in desk.known},
         days=days,
     )
     nothing = agenda.nothing(desk.known, found, planning=study.auto_schedule)
@@ -68,19 +74,24 @@ def plan(
 
 
 def _write_page(path: str, found: "Agenda", store: "Store", nothing: str) -> None:
-    from gradent_cli.agents.study.schedule import remaining_hours
     from gradent_cli.cli import page
 
-    worked = store.progress.logged()
-    left = {each.assignment.id: remaining_hours(each.assessment, worked) for each in found.work}
-    content = page.html(found, over=store.sessions.all(), left=left, nothing=nothing).encode()
+    _write(path, page.html(found, over=store.sessions.all(), nothing=nothing).encode(), what="the plan")
+
+
+def _write(path: str, content: bytes, *, what: str) -> None:
+    """Print it where the path is `-`, else replace the file; a folder that is not there may be a slip of the hand."""
     if path == "-":
         typer.echo(content, nl=False)
-    else:
-        from gradent_cli.files import write_atomic
+        return
+    from gradent_cli.errors import StateError
+    from gradent_cli.files import write_atomic
 
-        write_atomic(Path(path), content)
-        typer.echo(f"Wrote the plan to {path}")
+    folder = Path(os.path.realpath(path)).parent
+    if not os.access(folder, os.F_OK) or not folder.is_dir():
+        raise StateError(f"cannot write {path}: there is no folder {folder}")
+    write_atomic(Path(path), content)
+    typer.echo(f"Wrote {what} to {path}")
 
 
 def assignments(

@@ -104,7 +104,7 @@ def the_page(url):
     found = type(found)(
         **{name: getattr(found, name) for name in found.__slots__} | {"work": tuple(assessed(each) for each in works)}
     )
-    return page.html(found, over=[session(works[8], -1, 1, ordinal=70)], left={}, nothing="")
+    return page.html(found, over=[session(works[8], -1, 1, ordinal=70)], nothing="")
 
 
 @pytest.fixture(scope="module")
