@@ -1,6 +1,8 @@
 """Assignments from Canvas itself: what a planner's items mean, and how a server can let a student down."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -280,6 +282,18 @@ def test_a_link_without_end(server, harvest):
     server.answer = paged
     assert harvest().assignments == ()
     assert len(server.requests) == 41
+
+
+@pytest.mark.parametrize("blank", [" ", "&nbsp;", "\n ", "<br>", "<p ", "&#"])
+def test_a_description_without_end(blank):
+    """A megabyte of blanks or open tags takes one pass: it would be half an hour, and half a minute is the guard."""
+    program = f"""
+from gradent_cli.agents.study.sources.html import is_html, plain
+text = plain("<p>Essay" + {blank!r} * (1_000_000 // len({blank!r})) + "</p>end")
+print(text.startswith("Essay"), text.endswith("end"))
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.split() == ["True", "True"]
 
 
 def test_bytes_are_counted_over_all_pages(server, refusal):

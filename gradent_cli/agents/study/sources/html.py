@@ -10,7 +10,7 @@ _BLOCKS = frozenset(
     ("p", "br", "hr", "div", "blockquote", "pre", "ul", "ol", "li", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6")
 )
 _HIDDEN = frozenset(("script", "style", "head", "title"))
-_BLANK_LINES = re.compile(r"[ \t\xa0]*\n\s*")
+_BLANK_LINES = re.compile(r"(?<![ \t\xa0])[ \t\xa0]*\n\s*")
 
 
 def is_html(text: str) -> bool:
