@@ -188,16 +188,11 @@ def test_one_canvas_twice(path, environ):
         ("https://other.example/feed.ics", False),
     ]:
         path.write_text(f"{canvas}[[study.sources]]\nkind = 'ics'\nname = 'feed'\nurl = '{url}'\n")
-        assert load(path, environ).warnings == (
-            (
-                (
-                    "sources 'uni' and 'feed' are the same Canvas, so everything in it is planned twice; "
-                    "take 'feed' out, as the other one also knows what you handed in: gradent config edit"
-                ),
-            )
-            if warned
-            else ()
+        sentence = (
+            "sources 'uni' and 'feed' are the same Canvas, so everything in it is planned twice; "
+            "take 'feed' out, as the other one also knows what you handed in: gradent config edit"
         )
+        assert load(path, environ).warnings == ((sentence,) if warned else ())
 
 
 @pytest.mark.parametrize(

@@ -600,6 +600,7 @@ def test_failing_source(desk):
     assert [call.status for call in desk.calls.values()] == ["failed", "completed", "completed", "completed"]
     assert desk.store.sessions.all() == before
     assert any("more" in line for line in desk.log)
+    assert desk.run(NOW + timedelta(days=301)).error.endswith("; planned with what it gave on Mon 23 Nov 2026 15:03")
 
 
 def test_source_that_never_worked(desk):

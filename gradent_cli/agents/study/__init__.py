@@ -192,7 +192,7 @@ class StudyAgent:
             try:
                 harvests[source.name] = source.read(now=now, zone=self._zone)
             except SourceError as error:
-                errors.append(f"{error.message}; {self._instead(source.name)}")
+                errors.append(f"{error.message}; {self._instead(source.name, now)}")
         return harvests, errors
 
     def _busy(self, now: datetime) -> "tuple[dict[str, BusyTime], list[str]]":
@@ -214,11 +214,11 @@ class StudyAgent:
                 errors.append(f"{time.error}; planned around what it gave on {words.when(time.given_at, self._zone)}")
         return times, errors
 
-    def _instead(self, source: str) -> str:
+    def _instead(self, source: str, now: datetime) -> str:
         last = self._store.last_good_at(source)
         if last is None:
             return "it has never been read"
-        return f"planned with what it gave on {words.when(last, self._zone)}"
+        return f"planned with what it gave on {words.when(last, self._zone, now=now)}"
 
     def _doubt(self, source: str, since: datetime) -> str:
         """One sentence for as long as it lasts, so that it is news once."""
