@@ -658,7 +658,10 @@ def test_too_much(desk):
     short = sum(each.minutes for each in desk.store.plan(now=NOW).short)
     assert short > 0
     assert report.lines[-1].endswith("of work does not fit before its due date")
-    assert any(line.startswith("Quiz 3: ") and "It does not fit even with every free hour" in line for line in desk.calls["schedule"].details)
+    assert any(
+        line.startswith("Quiz 3: ") and "It does not fit even with every free hour" in line
+        for line in desk.calls["schedule"].details
+    )
     again = desk.run()
     assert again.summary.startswith("Nothing new since the last run; still, ")
     assert (again.lines, again.changed) == ((), False)
