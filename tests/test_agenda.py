@@ -145,9 +145,12 @@ def test_what_does_not_fit_is_in_the_order_of_due_dates():
         ("undated", None), ("soon", NOW + timedelta(hours=5)),
     ))  # fmt: skip
     work = (undated, LATE, ESSAY, soon)
-    found = collected(assignments=work, short=[replace(SHORT, assignment_id=each.id) for each in work])
+    found = collected(
+        assignments=work, short=[replace(SHORT, assignment_id=each.id, remedy="It helps") for each in work]
+    )
     lines = agenda.text(found, machine=UTC).partition("Does not fit\n")[2].splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["soon:", "Essay", "Lab:", "undated:"]
+    assert lines[0] == "  soon: 1h 30min short. It helps."
     assert lines[4] == "  Each counts on top of those above it."
     order = [each["assignment_id"] for each in agenda.document(found)["short"]]
     assert order == [each.id for each in (soon, ESSAY, LATE, undated)]

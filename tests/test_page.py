@@ -218,6 +218,7 @@ def test_a_night_is_drawn_where_the_clock_has_it():
     sunday = outline(session(ESSAY, 24 * 6 + 15.25), hours=free.week({"sunday": ["22:00-02:00"]}), assignments=())
     assert [len(re.findall("of 4h", week)) for week in sunday.text.split("Next week")] == [1, 0]
     assert len(sunday.classed("week")) == 2
+    assert "nothing planned" not in sunday.text
 
 
 def test_now_is_a_line_in_the_column_of_today():

@@ -448,3 +448,14 @@ def test_the_same_day_is_promised_once():
         "A limit of 4h on Monday 23 Nov would help",
         "A limit of 6h on Monday 23 Nov would help",
     ]
+
+
+def test_known_sessions_keep_the_limit_together():
+    """Beside a new pin only as many known sessions stay as the day's limit leaves, not each for itself."""
+    rules = Rules(session_max=timedelta(minutes=15), max_per_day=timedelta(hours=1), horizon_days=1, **NO_LOSS)
+    work = [task("0", 1, None)]
+    first = plan_of(work, rules=rules, now=MORNING)
+    begin = MORNING + timedelta(hours=10)
+    pin = replace(first.sessions[0], ordinal=9, starts_at=begin, ends_at=begin + timedelta(minutes=31), pinned=True)
+    second = plan_of(work, rules=rules, now=MORNING, sessions=[*first.sessions, pin])
+    assert planned_minutes(second.sessions) == 31 + 15

@@ -260,6 +260,11 @@ def next_days(days: int) -> str:
     return "today" if days == 1 else f"in the next {count(days, 'day')}"
 
 
+def full_stop(sentence: str) -> str:
+    """The sentence as one that others follow."""
+    return sentence.removesuffix(".") + "."
+
+
 ON_TOP = "Each counts on top of those above it."
 
 
@@ -333,7 +338,11 @@ def text(agenda: Agenda, *, machine: tzinfo) -> str:
     parts.append("\n".join(week))
     if agenda.short:
         lines = [
-            hanging("  ", f"{agenda.title(short.assignment_id)}: {words.length(short.minutes)} short. {short.remedy}")
+            hanging(
+                "  ",
+                f"{agenda.title(short.assignment_id)}: {words.length(short.minutes)} short. {full_stop(short.remedy)}",
+                indent=4,
+            )
             for short in agenda.short
         ]
         lines += [hanging("  ", ON_TOP)] if len(lines) > 1 else []

@@ -19,6 +19,7 @@ from gradent_cli.cli.agenda import (
     ONE_DAY,
     Agenda,
     Day,
+    full_stop,
     later_line,
     later_than,
     monday,
@@ -185,7 +186,7 @@ def _needs(agenda: Agenda) -> str:
     ]
     items += [
         f"<li><strong>{words.length(short.minutes)} do not fit:</strong> {_said(agenda.title(short.assignment_id))}. "
-        f"{_said(short.remedy)}</li>"
+        f"{_said(full_stop(short.remedy))}</li>"
         for short in agenda.short
     ]
     if not items:
@@ -224,12 +225,10 @@ def _week(picture: _Picture, start: date, days: Mapping[date, Day]) -> str:
     planned = [session for day in here for session in day.sessions]
     span = f"{start.day} {start:%b} – {dates[-1].day} {dates[-1]:%b}"
     name = {0: "This week", 1: "Next week"}.get(weeks, f"Week {start.isocalendar().week}")
-    load = (
-        f"{words.length(sum(session.minutes for session in planned))} in {count(len(planned), 'session')}"
-        if planned
-        else "nothing planned"
-    )
-    load = f" · {load}" if agenda.asked is None else ""  # the days asked for may be a part of the week
+    length = words.length(sum(session.minutes for session in planned))
+    load = f"{length} in {count(len(planned), 'session')}" if planned else "nothing planned"
+    night = not planned and any(picture.ahead.get(day) for day in dates)  # Sunday's, which counts for last week
+    load = "" if night or agenda.asked is not None else f" · {load}"  # the days asked for may be a part of the week
     drawn = [session for day in dates for each in (picture.ahead, picture.over) for session in each.get(day, ())]
     first, hours = _axis(drawn, agenda)
     axis = "".join(f'<span style="--at:{number}">{(first + number) % 24:02}:00</span>' for number in range(hours))

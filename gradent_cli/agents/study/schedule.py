@@ -196,7 +196,7 @@ class _Planner:
             for session in self._known.get(task.assignment.id, ()):
                 begin, end = span = _span(session)
                 fair = task.shortest <= end - begin <= self._rules.longest and end <= task.deadline
-                if not session.pinned and begin >= self._first and fair and self._table.fits(span):
+                if not session.pinned and begin >= self._first and fair and draft.table.fits(span):
                     draft.place(Piece(task.rank, span, session))
             _trim(draft, task)
         return draft
