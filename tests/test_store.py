@@ -331,6 +331,8 @@ def test_the_source_does_not_win_over_an_edit(store):
     due = NOW + 5 * DAY
     edit(store, ESSAY, {"due_at": due.isoformat(), "title": "Mine"})
     moved = replace(ESSAY, due_at=NOW + 14 * DAY, title="Essay one")
+    mine = replace(moved, due_at=due, title="Mine")
+    assert look(store, moved, now=NOW + HOUR) == Changes(overruled=((moved, mine),))
     assert not look(store, moved, now=NOW + HOUR)
     assert store.assignments()[0].due_at == due
     more = replace(moved, points=10)

@@ -236,10 +236,18 @@ class StudyAgent:
 
     def _change_lines(self, changes: Changes, moved: Iterable[str], now: datetime) -> Iterator[str]:
         yield from (f"New due date: {move}" for move in moved)
+        yield from (self._overruled(theirs, yours, now) for theirs, yours in changes.overruled)
         yield from (f"New: {self._titled(each, now)}" for each in changes.new)
         yield from (f"Changed: {self._titled(each, now)}" for each in changes.edited)
         yield from (f"Done: {words.session_title(each)}" for each in changes.done)
         yield from (f"Gone from your list: {words.session_title(each)}" for each in changes.gone)
+
+    def _overruled(self, theirs: Assignment, yours: Assignment, now: datetime) -> str:
+        said, stands = (
+            f"due {words.when(each.due_at, self._zone, now=now)}" if each.due_at else "without a due date"
+            for each in (theirs, yours)
+        )
+        return f"{theirs.source} has {words.name(yours)} {said} now; you say it is {stands}, and that stands"
 
     def _titled(self, assignment: Assignment, now: datetime) -> str:
         due = f", due {words.when(assignment.due_at, self._zone, now=now)}" if assignment.due_at else ", no due date"
@@ -424,6 +432,7 @@ def _still_work(changes: Changes, open: set[str]) -> Changes:
         changes,
         new=tuple(sorted((each for each in changes.new if each.id in open), key=_due)),
         moved=tuple(sorted((pair for pair in changes.moved if pair[1].id in open), key=lambda pair: _due(pair[1]))),
+        overruled=tuple(pair for pair in changes.overruled if pair[1].id in open),
         edited=tuple(sorted((each for each in changes.edited if each.id in open), key=_due)),
         done=tuple(sorted(changes.done, key=_due)),
         gone=tuple(sorted(changes.gone, key=_due)),
@@ -445,6 +454,8 @@ def _changes_in_words(changes: Changes, moved: Sequence[str], overdue: int) -> s
     if moved:
         more = f" and {len(moved) - 1} more" if len(moved) > 1 else ""
         parts.append(f"{len(moved)} moved ({moved[0]}{more})")
+    if changes.overruled:
+        parts.append(f"{len(changes.overruled)} moved there, but not by you")
     if changes.edited:
         parts.append(f"{len(changes.edited)} changed")
     if changes.done:

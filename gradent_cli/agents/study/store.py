@@ -72,7 +72,8 @@ class Known:
 class Changes:
     """What a look at the sources brought.
 
-    `moved` are pairs (before, after) whose due date differs; `gone` is what was still work and is in its list no more.
+    `moved` are pairs (before, after) whose due date differs; `gone` is what was still work and is in its list no more;
+    `overruled` are pairs (as its source has it, as the student does) of which the source has moved the due date.
     `shrunk` says of each feed that lost most of what is still due since when: it is not believed yet, and no change.
     """
 
@@ -81,10 +82,11 @@ class Changes:
     edited: tuple[Assignment, ...] = ()
     done: tuple[Assignment, ...] = ()
     gone: tuple[Assignment, ...] = ()
+    overruled: tuple[tuple[Assignment, Assignment], ...] = ()
     shrunk: Mapping[str, datetime] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return any((self.new, self.moved, self.edited, self.done, self.gone))
+        return any((self.new, self.moved, self.edited, self.done, self.gone, self.overruled))
 
 
 class Store:
@@ -126,6 +128,7 @@ class Store:
         moved: list[tuple[Assignment, Assignment]] = []
         edited: list[Assignment] = []
         done: list[Assignment] = []
+        overruled: list[tuple[Assignment, Assignment]] = []
         with transaction(self._connection):
             given = self._given()
             seen = {
@@ -146,6 +149,8 @@ class Store:
                     done.append(after)
                 elif after.due_at != before.due_at:
                     moved.append((before, after))
+                elif assignment.due_at != given[id].assignment.due_at:
+                    overruled.append((assignment, after))
                 elif after != before:
                     edited.append(after)
             shrunk = self._shrunk(read, set(seen), given.values(), complete, now)
@@ -193,6 +198,7 @@ class Store:
             edited=tuple(edited),
             done=tuple(done),
             gone=tuple(gone),
+            overruled=tuple(overruled),
             shrunk=shrunk,
         )
 
