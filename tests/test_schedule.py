@@ -603,6 +603,15 @@ def _calls(number: int, hours: float) -> int:
     return calls
 
 
+def test_advice_has_an_end():
+    """With more work than anybody can do, the first fifty hear what would help; every one, how much is missing."""
+    plan = plan_of([task(f"Work {n}", 10, at("2026-11-25T21:00") + timedelta(hours=n)) for n in range(60)])
+    assert len(plan.short) > 50
+    assert planned_minutes(plan.sessions) + sum(each.minutes for each in plan.short) == 60 * 600
+    told = [each.remedy != "What would help is told when what is due before it fits" for each in plan.short]
+    assert told == [True] * 50 + [False] * (len(told) - 50)
+
+
 def test_pinned_for_work_that_is_not_planned_stays():
     """Work that moved beyond the horizon, or is none any more: the student's session stays, and nothing lies on it."""
     far = task("Far", 4, NOW + timedelta(days=90))

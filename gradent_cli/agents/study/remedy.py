@@ -10,6 +10,10 @@ from gradent_cli.agents.study.draft import Draft, Task
 from gradent_cli.agents.study.free import QUARTER, Span, to_moment
 from gradent_cli.agents.study.timetable import longest
 
+MOST = 50
+"""So many sentences are made, each on top of those before it: nobody follows more, and each looks at every day."""
+LATER = "What would help is told when what is due before it fits"
+"""What is said instead of more."""
 _NOTHING = "Only a later due date or less work would help"
 
 

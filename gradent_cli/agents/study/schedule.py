@@ -41,7 +41,7 @@ from gradent_cli.agents.study import words
 from gradent_cli.agents.study.draft import Draft, Piece, Task, whole_quarters
 from gradent_cli.agents.study.free import QUARTER, Span, Week, days, quarter_down, quarter_up, to_moment, week
 from gradent_cli.agents.study.overload import improve
-from gradent_cli.agents.study.remedy import Remedies
+from gradent_cli.agents.study.remedy import LATER, MOST, Remedies
 from gradent_cli.agents.study.timetable import Timetable
 from gradent_cli.records import Assessment, Assignment, Busy, Plan, Session, Shortfall
 
@@ -250,8 +250,12 @@ class _Planner:
         sessions.sort(key=lambda session: (session.starts_at, session.assignment_id, session.ordinal))
         remedies = Remedies(draft, end=self._end, zone=zone)
         short = tuple(
-            Shortfall(assignment_id=task.assignment.id, minutes=draft.left[task.rank], remedy=remedies.sentence(task))
-            for task in map(draft.tasks.__getitem__, draft.short)
+            Shortfall(
+                assignment_id=task.assignment.id,
+                minutes=draft.left[task.rank],
+                remedy=remedies.sentence(task) if number < MOST else LATER,
+            )
+            for number, task in enumerate(map(draft.tasks.__getitem__, draft.short))
         )
         return Plan(sessions=tuple(sessions), short=short)
 
