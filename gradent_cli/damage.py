@@ -48,6 +48,8 @@ _TABLES: Mapping[str, str] = {
     "deliveries": "number",
 }
 """Each table and its key, in an order in which nothing refers to what comes later."""
+_SUSPECT = "damage"
+"""The fact that something came upon damage which SQLite itself does not see."""
 _MESSAGE_LOST = "its text was lost when the database was damaged"
 
 
@@ -73,13 +75,30 @@ class SetAside:
         return "saved " + (" and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))))
 
 
+def suspect(connection: sqlite3.Connection) -> None:
+    """Have the next run set the database aside: this one came upon damage when it was too late to do so.
+
+    Raises:
+        StateError: the state cannot be written.
+    """
+    with transaction(connection):
+        connection.execute("INSERT OR REPLACE INTO facts VALUES (?, 'found')", (_SUSPECT,))
+
+
+def suspected(connection: sqlite3.Connection) -> bool:
+    """Whether a run came upon damage that is still there."""
+    return bool(reading(connection, "SELECT 1 FROM facts WHERE key = ?", _SUSPECT))
+
+
 def check(connection: sqlite3.Connection, now: datetime) -> None:
-    """Look for damage when a run was cut off, and else once a day.
+    """Look for damage when a run was cut off, and else once a day; what a run came upon is known at once.
 
     Raises:
         DamagedError: there is some.
         StateError: it cannot be looked for.
     """
+    if suspected(connection):
+        raise DamagedError("the database is damaged", hint=REMEDY)
     cut_off = reading(connection, "SELECT 1 FROM runs WHERE status = 'running' LIMIT 1")
     checked = reading(connection, "SELECT value FROM facts WHERE key = 'checked_at'")
     with suppress(ValueError, TypeError):  # whatever else stands there, it is time to look
@@ -157,7 +176,7 @@ def _salvage(damaged: Path, new: Path) -> dict[str, int]:
             for row in _readable(source, table, key, columns):
                 if table in ("messages", "deliveries") and row.get("run_number") not in runs:
                     row["run_number"] = None
-                if not _insert(target, table, row):
+                if (table == "facts" and row["key"] == _SUSPECT) or not _insert(target, table, row):
                     continue
                 saved[table] += 1
         target.execute(

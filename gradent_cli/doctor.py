@@ -183,6 +183,7 @@ def _config(path: Path, environ: Mapping[str, str]) -> "tuple[Config | None, lis
 
 def _state(config: "Config") -> "tuple[History | None, list[Check]]":
     """The history; None when it cannot be read."""
+    from gradent_cli.damage import suspected
     from gradent_cli.database import REMEDY, open_database, sound
     from gradent_cli.history import History
 
@@ -195,7 +196,7 @@ def _state(config: "Config") -> "tuple[History | None, list[Check]]":
         return None, [unfit]
     try:
         connection = open_database(folder / "gradent.db", read_only=True)
-        whole = sound(connection)
+        whole = sound(connection) and not suspected(connection)
     except GradentError as error:
         return None, [_refused("state", error)]
     if not whole:

@@ -43,9 +43,9 @@ class Tools:
 
     `lock` is entered for the whole run; `redact` takes secrets out of a text; `watch` sees every tool call as it
     changes; `log` takes a run id and a text. `end_leftovers` ends what a run of this id has left behind and returns how
-    many that were; `check` raises DamagedError when the state cannot be relied on; `tidy` is called when all is told.
-    `mended` says what was done about a damaged state; `unwanted` why a run is to be skipped now. Both are empty when
-    there is nothing to say.
+    many that were; `check` raises DamagedError when the state cannot be relied on, and `suspect` makes it do so in the
+    next run; `tidy` is called when all is told. `mended` says what was done about a damaged state; `unwanted` why a run
+    is to be skipped now. Both are empty when there is nothing to say.
     """
 
     agent: Agent
@@ -65,6 +65,7 @@ class Tools:
     pings: Pings | None = None
     end_leftovers: Callable[[str], int] = lambda _: 0
     check: Callable[[], None] = lambda: None
+    suspect: Callable[[], None] = lambda: None
     tidy: Callable[[], None] = lambda: None
     mended: str = ""
     unwanted: str = ""
@@ -184,9 +185,11 @@ class _Walk:
             except Interrupted as interrupt:
                 report, status, exit_code = _ended(f"ended by {interrupt}"), "interrupted", interrupt.exit_code
             except StateError as error:
-                if isinstance(error, DamagedError) and not self.begun:
-                    messenger.stop(LAST_SECONDS)  # what is on its way is marked, and the next one has its turn
-                    raise
+                if isinstance(error, DamagedError):
+                    if not self.begun:
+                        messenger.stop(LAST_SECONDS)  # what is on its way is marked, and the next one has its turn
+                        raise
+                    self._note(self.tools.suspect)
                 self.unsaved = error
                 report, status, exit_code = _ended(error.message, error.hint), "failure", error.exit_code
             try:

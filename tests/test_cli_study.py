@@ -151,3 +151,24 @@ def test_what_was_taken_out_of_the_plan_is_said(gradent, config, home, state):
     connection.execute("UPDATE sessions SET declined = 1, cancelled = 1")
     connection.close()
     assert "left        2h; you took 2h out of the plan\n" in gradent("assignments", "essay").out
+
+
+def test_damage_that_only_the_agent_comes_upon_is_mended_by_the_next_run(gradent, config, state):
+    """That run fails and says so, doctor as well; the next one sets the database aside and goes on with the work."""
+    config("list")
+    gradent("run")
+    gradent("log", "essay", "1h")
+    connection = open_database(state / "gradent.db")
+    connection.execute("UPDATE assignments SET due_at = 'nonsense'")
+    connection.close()
+    result = gradent("run")
+    assert result.code == 74
+    assert "damaged" in result.out
+    (found,) = [each for each in json.loads(gradent("doctor", "--json").out) if each["check"] == "state"]
+    assert (found["status"], found["remedy"]) == ("failed", "`gradent run` sets it aside and goes on with a new one")
+    assert gradent("run").code == 0
+    assert [each.name[:18] for each in state.glob("gradent.db.damaged-*")] == ["gradent.db.damaged"]
+    (essay,) = json.loads(gradent("assignments", "--json").out)
+    assert (essay["title"], essay["remaining_hours"]) == ("Essay 1", 1)
+    assert gradent("run").code == 0
+    assert len(list(state.glob("gradent.db.damaged-*"))) == 1

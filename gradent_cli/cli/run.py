@@ -170,6 +170,7 @@ def _tools(
         pings=None if dry_run else open_pings(settings),
         end_leftovers=lambda run_id: processes.end_run(run_id, settings.agent.grace),
         check=_ignore if dry_run else lambda: damage.check(connection, datetime.now(UTC)),
+        suspect=_ignore if dry_run else lambda: damage.suspect(connection),
         tidy=_ignore if dry_run else lambda: _tidy(connection, config),
         unwanted="" if force else unwanted(config, slots, datetime.now(UTC)),
     )
