@@ -448,9 +448,10 @@ def test_one_uid_for_different_work(harvest):
 
     before = keys(("One", 15), ("Two", 16), ("One", 15))
     assert list(before) == [("One", 15), ("Two", 16)]
-    assert before["One", 15] == "a"
-    after = keys(("One", 14), ("Two", 17))
+    after = keys(("Two", 17), ("One", 14))
     assert [after["One", 14], after["Two", 17]] == list(before.values())
+    assert keys(("Two", 16), ("Three", 20))["Two", 16] == before["Two", 16]  # nobody takes the place of who is gone
+    assert keys(("Two", 16)) == {("Two", 16): "a"}
     sheets = keys(("Sheet", 15), ("Sheet", 16))
     assert len(set(sheets.values())) == 2
     assert sheets == keys(("Sheet", 15), ("Sheet", 16), ("Sheet", 16))

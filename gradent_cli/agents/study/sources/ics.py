@@ -6,16 +6,16 @@ and repeats is a lecture and left out. A deadline that repeats is an assignment 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from hashlib import sha256
 
-from gradent_cli.agents.study.feed import Calendar, Component, Notes, Property, Zones, end_of_day, read_calendars, utc
+from gradent_cli.agents.study.feed import Component, Notes, Property, Zones, end_of_day, read_calendars, utc
 from gradent_cli.agents.study.fetch import Place
 from gradent_cli.agents.study.recurrence import Occurrence, occurrences
 from gradent_cli.agents.study.sources import Harvest, by_due_date
-from gradent_cli.agents.study.sources.dialects import Work, understand
+from gradent_cli.agents.study.sources.dialects import Reading, Work, understand
 from gradent_cli.agents.study.sources.html import is_html, plain
 from gradent_cli.records import Assignment
 from gradent_cli.text import clean, cut_characters, one_line
@@ -50,9 +50,11 @@ class IcsSource:
         calendars, warnings = self.place.understand(lambda raw: read_calendars(self.place, raw))
         notes = Notes()
         newest: dict[str, _Found] = {}
-        bearers: _Bearers = {}
-        for calendar in calendars:
-            for found in _deadlines(calendar, zone, now, notes, bearers):
+        readings = [(understand(calendar), Zones(zone, calendar.zones)) for calendar in calendars]
+        bearers = _Bearers((each, zones) for reading, zones in readings for each in reading.work)
+        for reading, zones in readings:
+            apart = replace(reading, work=[bearers.own(each, zones) for each in reading.work])
+            for found in _deadlines(apart, zones, now, notes):
                 known = newest.get(found.key)
                 if known is None or found.beats(known):
                     newest[found.key] = found
@@ -92,14 +94,49 @@ class _Found:
         return self.due_at is not None and (other.due_at is None or self.due_at < other.due_at)
 
 
-_Bearers = dict[str, list[tuple[Work, date | datetime | None]]]
-"""By UID the events that bear it, each one once, with when it is."""
+class _Bearers:
+    """Which work bears which UID: one alone, says RFC 5545 (3.8.4.7), but there are programs that give it to several.
+
+    Those are told apart by their titles, all of them, so that none takes the place of one that is gone; where titles
+    are the same, by their dates. What differs in its version is one thing that was changed.
+    """
+
+    def __init__(self, works: Iterable[tuple[Work, Zones]]) -> None:
+        self._borne: dict[str, dict[tuple[int, str], set[tuple[str, str]]]] = {}
+        self._series: dict[str, list[str]] = {}
+        for work, zones in works:
+            component = work.component
+            if not component.uid or "RECURRENCE-ID" in component.properties:
+                continue
+            versions = self._borne.setdefault(component.uid, {})
+            versions.setdefault(_version(component), set()).add((work.title, _moment(component, zones)))
+            if "RRULE" in component.properties or "RDATE" in component.properties:
+                self._series.setdefault(component.uid, []).append(work.title)
+
+    def own(self, work: Work, zones: Zones) -> Work:
+        """The same work, under a key of its own where its UID is not."""
+        component, title = work.component, work.title
+        versions = self._borne.get(component.uid, {})
+        if all(len(borne) == 1 for borne in versions.values()):
+            return work
+        names = [title]
+        if "RECURRENCE-ID" in component.properties:
+            series = self._series.get(component.uid, [title])
+            names = [title if title in series else series[0]]
+        elif any(sum(other == title for other, _ in borne) > 1 for borne in versions.values()):
+            names.append(_moment(component, zones))
+        digest = sha256("\0".join(names).encode()).hexdigest()
+        key = f"{work.key}-{digest[:16]}"
+        component.properties["UID"] = [Property("", key)]  # for what follows repetitions, which goes by the UID
+        return replace(work, key=key)
 
 
-def _deadlines(calendar: Calendar, zone: tzinfo, now: datetime, notes: Notes, bearers: _Bearers) -> Iterator[_Found]:
-    zones = Zones(zone, calendar.zones)
-    reading = understand(calendar)
-    reading = replace(reading, work=[_apart(each, zones, bearers) for each in reading.work])
+def _moment(component: Component, zones: Zones) -> str:
+    moment = zones.moment(component.first("DUE") or component.first("DTSTART"))
+    return f"{utc(moment) if isinstance(moment, datetime) else moment}"
+
+
+def _deadlines(reading: Reading, zones: Zones, now: datetime, notes: Notes) -> Iterator[_Found]:
     work = {id(each.component): each for each in reading.work}
     lectures = {
         each.key
@@ -132,33 +169,7 @@ def _deadlines(calendar: Calendar, zone: tzinfo, now: datetime, notes: Notes, be
         if times[each.key] > MOST_DEADLINES or occurrence.cancelled:
             continue
         key = f"{each.key}/{occurrence.original}" if occurrence.original else each.key
-        yield _Found(each, key, _due(occurrence, zone))
-
-
-def _apart(work: Work, zones: Zones, bearers: _Bearers) -> Work:
-    """The same work, under a key of its own where another event bears its UID and is no version of it.
-
-    The first keeps the UID's key; the others' are made from their titles, so that a moved date leaves them as they are.
-    """
-    component = work.component
-    if not component.uid or "RECURRENCE-ID" in component.properties:
-        return work
-    moment = zones.moment(component.first("DUE") or component.first("DTSTART"))
-    known = bearers.setdefault(component.uid, [])
-    same_title = [each for each in known if each[0].title == work.title]
-    versions = [each for each, _ in (*same_title, *known) if _version(each.component) != _version(component)]
-    bearer = next((each for each, when in same_title if when == moment), None) or next(iter(versions), None)
-    if bearer is not None:
-        own = replace(work, key=bearer.key)
-    else:
-        own = work
-        if known:
-            name = "\0".join([work.title, *([f"{moment}"] if same_title else [])])
-            own = replace(work, key=f"{work.key}-{sha256(name.encode()).hexdigest()[:16]}")
-        known.append((own, moment))
-    if own.key != work.key:  # for what follows repetitions, which goes by the UID
-        component.properties["UID"] = [Property("", own.key)]
-    return own
+        yield _Found(each, key, _due(occurrence, zones.own))
 
 
 def _version(component: Component) -> tuple[int, str]:
