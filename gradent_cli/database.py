@@ -252,6 +252,8 @@ _MIGRATIONS: tuple[str, ...] = (
         FROM suggestions_before;
     DROP TABLE suggestions_before;
 
+    ALTER TABLE shortfalls ADD COLUMN place INTEGER NOT NULL DEFAULT 0;  -- each remedy is on top of those before it
+
     ALTER TABLE sources ADD COLUMN shrunk_at TEXT;  -- since when it lacks most of what is still due
     """,
 )

@@ -139,12 +139,12 @@ def test_behind_the_end_of_the_plan_nothing_is_free():
     assert "Not planned" not in told(session(ESSAY, 1), days=3, **more)
 
 
-def test_what_does_not_fit_is_in_the_order_of_due_dates():
-    """As the planner takes it: then what is overdue, then what has no due date; in JSON too."""
+def test_what_does_not_fit_is_in_the_planners_order():
+    """In which each remedy is on top of those before it; in JSON too."""
     undated, soon = (Assignment(source="s", key=key, title=key, due_at=due) for key, due in (
         ("undated", None), ("soon", NOW + timedelta(hours=5)),
     ))  # fmt: skip
-    work = (undated, LATE, ESSAY, soon)
+    work = (soon, ESSAY, LATE, undated)
     found = collected(
         assignments=work, short=[replace(SHORT, assignment_id=each.id, remedy="It helps") for each in work]
     )

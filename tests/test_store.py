@@ -764,3 +764,23 @@ def test_finished_work(store):
         ("Problem Set 2", "MATH 1", 20),
     ]
     assert store.finished()[0].description == "1500 words"
+
+
+def test_what_does_not_fit_keeps_the_plans_order(store):
+    """Each remedy counts on those before it."""
+    look(store, ESSAY, QUIZ)
+    for order in ((ESSAY, QUIZ), (QUIZ, ESSAY)):
+        short = tuple(Shortfall(assignment_id=each.id, minutes=60, remedy="x") for each in order)
+        store.sessions.save(Plan(short=short), now=NOW)
+        assert store.plan(now=NOW).short == short
+
+
+def test_two_other_keys_of_one_work_are_two_when_they_come_together(store):
+    """Its source called it one, then the other; what has the first name again is something else."""
+    look(store, ESSAY, QUIZ)
+    second = replace(ESSAY, key="second")
+    look(store, again(ESSAY), QUIZ, now=NOW + HOUR)
+    look(store, second, QUIZ, now=NOW + 2 * HOUR)
+    other = again(ESSAY, title="Other")
+    assert look(store, second, other, QUIZ, now=NOW + 3 * HOUR).new == (other,)
+    assert {each.title for each in store.assignments()} == {"Essay 1", "Other", "Quiz"}

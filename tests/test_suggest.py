@@ -265,6 +265,15 @@ def test_overload():
     assert found.text == "A limit of 8h on Tuesday 24 Nov would help. Or leave Quiz, which counts 2 % of the grade."
 
 
+def test_what_would_help_with_several():
+    """Each remedy holds with those before it, and says so: they may be told on other days, or not at all."""
+    tasks = [work(f"Essay {n}", 20, NOW + 4 * DAY + n * HOUR) for n in (1, 2, 3)]
+    texts = [each.text for each in advice(tasks)]
+    assert "on top of" not in texts[0]
+    assert texts[1].endswith("on top of what would help Essay 1.")
+    assert texts[2].endswith("on top of what would help Essay 1 and 1 more.")
+
+
 def test_nobody_is_told_to_leave_what_may_count_more():
     """Where weights are not known, nothing is named to be left."""
     (found,) = advice([work("Essay", 20, NOW + 4 * DAY), work("Quiz", 2, NOW + 4 * DAY - HOUR, weight=2)])

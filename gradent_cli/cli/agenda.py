@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradent_cli.agents.study import free, words
+from gradent_cli.agents.study.remedy import ON_TOP
 from gradent_cli.cli.terminal import hanging, paint, utc, width
 from gradent_cli.records import Assignment, Plan, Session, Shortfall
 from gradent_cli.text import count, one_line
@@ -128,7 +129,7 @@ def collect(
         days=tuple(Day(date=day, sessions=tuple(sessions.get(day, ())), due=tuple(due.get(day, ()))) for day in dates),
         work=work,
         overdue=tuple(each for each in work if each.status(now) == "overdue"),
-        short=tuple(sorted(plan.short, key=lambda each: _turn(each, known, now))),
+        short=plan.short,
         known={each.assignment.id: each.assignment for each in known},
         until=until,
         later=tuple(later) if days is None else (),
@@ -136,14 +137,6 @@ def collect(
         asked=days,
         hidden=len(ahead) - sum(len(sessions.get(day, ())) for day in dates),
     )
-
-
-def _turn(short: Shortfall, known: Sequence["Known"], now: datetime) -> tuple[int, datetime, int, str]:
-    """Its place in the planner's order: by due date, then what is overdue, then what has no due date."""
-    each = next((each for each in known if each.assignment.id == short.assignment_id), None)
-    due = each.assignment.due_at if each else None
-    risk = each.assessment.risk if each and each.assessment else 0
-    return 2 if due is None else int(due <= now), due or now, -risk, short.assignment_id
 
 
 def day_of(moment: datetime, hours: free.Week, zone: tzinfo) -> date:
@@ -263,9 +256,6 @@ def next_days(days: int) -> str:
 def full_stop(sentence: str) -> str:
     """The sentence as one that others follow."""
     return sentence.removesuffix(".") + "."
-
-
-ON_TOP = "Each counts on top of those above it."
 
 
 def nothing(known: Sequence["Known"], agenda: Agenda, *, planning: bool) -> str:

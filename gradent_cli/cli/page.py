@@ -13,9 +13,9 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from gradent_cli.agents.study import words
+from gradent_cli.agents.study.remedy import ON_TOP
 from gradent_cli.cli.agenda import (
     MOST_LATER,
-    ON_TOP,
     ONE_DAY,
     Agenda,
     Day,

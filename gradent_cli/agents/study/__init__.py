@@ -19,6 +19,7 @@ from gradent_cli.agents.study import plan_ics, words
 from gradent_cli.agents.study.assess import History, assess, outdated, with_risks
 from gradent_cli.agents.study.free import Budget, Day, days, quarter_down
 from gradent_cli.agents.study.naming import Names
+from gradent_cli.agents.study.remedy import ON_TOP
 from gradent_cli.agents.study.schedule import Rules, planned_minutes, schedule
 from gradent_cli.agents.study.sessions import PlanChanges
 from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes, Store
@@ -126,7 +127,14 @@ class StudyAgent:
 
             plan = replan()
         suggestions, asked = self._suggest(
-            context, work, plan, sessions, worked, free, replan, complete=seen.busy is not None
+            context,
+            work,
+            plan,
+            sessions,
+            worked,
+            free if seen.busy is not None else (),  # who knows
+            replan,
+            complete=seen.busy is not None,
         )
         planned = self._schedule(context, work, plan) if self._rules.auto_schedule else PlanChanges()
         report = _report(seen, assessed, suggestions, asked, planned, plan if self._rules.auto_schedule else None)
@@ -366,7 +374,8 @@ class StudyAgent:
                 + _first(
                     f"{names[each.assignment_id]}: {words.length(each.minutes)} does not fit. {each.remedy}"
                     for each in plan.short
-                ),
+                )
+                + ((ON_TOP,) if len(plan.short) > 1 else ()),
                 changed=any((changes.new, changes.moved, changes.removed)),
             )
         return changes

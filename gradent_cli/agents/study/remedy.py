@@ -14,6 +14,8 @@ MOST = 50
 """So many sentences are made, each on top of those before it: nobody follows more, and each looks at every day."""
 LATER = "What would help is told when what is due before it fits"
 """What is said instead of more."""
+ON_TOP = "Each counts on top of those above it."
+"""What several of them together need to be told with."""
 _NOTHING = "Only a later due date or less work would help"
 
 

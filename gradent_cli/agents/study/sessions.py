@@ -136,8 +136,8 @@ class Sessions:
             )
             self._connection.execute("DELETE FROM shortfalls")
             self._connection.executemany(
-                "INSERT INTO shortfalls (assignment_id, minutes, remedy) VALUES (?, ?, ?)",
-                ((short.assignment_id, short.minutes, short.remedy) for short in plan.short),
+                "INSERT INTO shortfalls (place, assignment_id, minutes, remedy) VALUES (?, ?, ?, ?)",
+                ((place, short.assignment_id, short.minutes, short.remedy) for place, short in enumerate(plan.short)),
             )
             if publish is not None:
                 publish(self.all())
@@ -162,8 +162,8 @@ class Sessions:
                 yield session
 
     def short(self) -> tuple[Shortfall, ...]:
-        """What did not fit when the plan was saved."""
-        query = "SELECT assignment_id, minutes, remedy FROM shortfalls ORDER BY assignment_id"
+        """What did not fit when the plan was saved, in the plan's order."""
+        query = "SELECT assignment_id, minutes, remedy FROM shortfalls ORDER BY place, assignment_id"
         return tuple(Shortfall(**row) for row in reading(self._connection, query, table="shortfalls"))
 
     def ask(self, work: Collection[str], *, now: datetime) -> tuple[tuple[Session, ...], ...]:

@@ -209,7 +209,12 @@ class Store:
         rows = reading(self._connection, "SELECT given, key FROM aliases WHERE source = ?", source, table="aliases")
         now = {each.key for each in assignments}
         keys = {row["given"]: row["key"] for row in rows if row["key"] not in now}
-        known = [replace(each, key=keys.get(each.key, each.key)) for each in assignments]
+        known = []
+        for each in assignments:
+            key = keys.pop(each.key, each.key)
+            if key != each.key:  # one alone can be it; what else was once called so is something else by now
+                keys = {other: taken for other, taken in keys.items() if taken != key}
+            known.append(replace(each, key=key))
         found = _recognised(known, source, given)
         self._connection.executemany(
             "INSERT OR REPLACE INTO aliases (source, given, key) VALUES (?, ?, ?)",

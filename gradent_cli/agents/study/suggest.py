@@ -80,11 +80,14 @@ def suggest(
             overdue.append(_overdue(assignment, assessment, due, upcoming, now, zone))
         elif due <= now + SOON:
             pressing.append((due, 1, _due_soon(assignment, assessment, due, upcoming, zone)))
+    before: list[Assignment] = []
     for short in plan.short if plan else ():
         assignment, _ = by_id[short.assignment_id]
         if assignment.due_at is not None and assignment.due_at > now:
-            suggestion = _overload(assignment, assignment.due_at, short.minutes, short.remedy, work, planned)
+            remedy = short.remedy + _on_top(before)
+            suggestion = _overload(assignment, assignment.due_at, short.minutes, remedy, work, planned)
             pressing.append((assignment.due_at, 0, suggestion))
+        before.append(assignment)
     pressing.sort(key=lambda each: (each[0], each[1], each[2].key))
     found = [*overdue, *(suggestion for _, _, suggestion in pressing)]
     if plan:
@@ -151,6 +154,14 @@ def _due_soon(assignment: Assignment, assessment: Assessment, due: datetime, upc
 
 def _effort(assessment: Assessment) -> str:
     return f"It takes about {words.hours(assessment.effort_likely_hours)} in all."
+
+
+def _on_top(before: Sequence[Assignment]) -> str:
+    """Each remedy counts on those before it, which may be told another day, or not at all."""
+    if not before:
+        return ""
+    more = f" and {len(before) - 1} more" if len(before) > 1 else ""
+    return f", on top of what would help {words.name(before[0])}{more}"
 
 
 def _overload(
