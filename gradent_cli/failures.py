@@ -5,10 +5,10 @@ It is empty while all is well. The first success empties it, and says what it he
 
 import re
 import sqlite3
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from gradent_cli.database import reading, to_moment, to_text, transaction
-from gradent_cli.records import Failing, Run
+from gradent_cli.records import Failing, Run, ToolCall
 
 _CHANGING = (
     (re.compile(r"https?://\S+"), "<url>"),
@@ -31,17 +31,29 @@ _READ = 4000
 """Characters of an error that are looked at."""
 
 
+_TOOL = "tool "
+"""How the signatures of failed tools begin. They are no failed runs and do not count as such."""
+
+
 def signature(run: Run) -> str:
     """What makes two failures the same: how the run ended and its error, without what differs each time.
 
     Numbers, times, paths, addresses and ids are left out, so that "timeout after 31 s (request 8f3a91c2)" is no other
     failure than the one of an hour before. The program's exit code stays.
     """
-    text = " ".join((run.error or "")[:_READ].lower().split())
+    code = "" if run.exit_code is None else f" {run.exit_code}"
+    return f"{run.status}{code}: {_steady(run.error)}"
+
+
+def _steady(error: str | None) -> str:
+    text = " ".join((error or "")[:_READ].lower().split())
     for changing, instead in _CHANGING:
         text = changing.sub(instead, text)
-    code = "" if run.exit_code is None else f" {run.exit_code}"
-    return f"{run.status}{code}: {text[:_LONGEST]}"
+    return text[:_LONGEST]
+
+
+def _tool_signature(call: ToolCall) -> str:
+    return f"{_TOOL}{call.tool[:_LONGEST]}: {_steady(call.error)}"
 
 
 class Failures:
@@ -55,14 +67,19 @@ class Failures:
 
     def add(self, run: Run, remind_every: timedelta) -> bool:
         """One more failed run. Returns whether it is news: another failure than before, or time for a reminder."""
-        key = signature(run)
-        at = run.finished_at or run.started_at
+        return self._add(signature(run), run.started_at, run.finished_at or run.started_at, remind_every)
+
+    def add_tool(self, call: ToolCall, remind_every: timedelta) -> bool:
+        """A tool failed. Returns whether that is news, as for a run; the first run that succeeds forgets it."""
+        return self._add(_tool_signature(call), call.started_at, call.finished_at or call.started_at, remind_every)
+
+    def _add(self, key: str, first_at: datetime, at: datetime, remind_every: timedelta) -> bool:
         known = reading(self._connection, "SELECT told_at FROM failures WHERE signature = ?", key)
         with transaction(self._connection):
             self._connection.execute(
                 "INSERT INTO failures (signature, first_at, last_at, count) VALUES (?, ?, ?, 1)"
                 " ON CONFLICT (signature) DO UPDATE SET last_at = excluded.last_at, count = count + 1",
-                (key, to_text(run.started_at), to_text(at)),
+                (key, to_text(first_at), to_text(at)),
             )
             self._make_room()
         told_at = to_moment(known[0]["told_at"]) if known else None
@@ -71,11 +88,11 @@ class Failures:
 
     def _make_room(self) -> None:
         """Who fails with other words each time, and for ever, is remembered by the newest; of the others the sum."""
-        for row in reading(
-            self._connection,
-            "SELECT * FROM failures WHERE signature <> '' ORDER BY last_at DESC LIMIT -1 OFFSET ?",
-            _MOST,
-        ):
+        query = "SELECT * FROM failures WHERE signature LIKE ? ORDER BY last_at DESC LIMIT -1 OFFSET ?"
+        for row in reading(self._connection, query, f"{_TOOL}%", _MOST):
+            self._connection.execute("DELETE FROM failures WHERE signature = ?", (row["signature"],))
+        query = query.replace("LIKE ?", "<> '' AND signature NOT LIKE ?")
+        for row in reading(self._connection, query, f"{_TOOL}%", _MOST):
             self._connection.execute(
                 "INSERT INTO failures (signature, first_at, last_at, told_at, count) VALUES ('', ?, ?, ?, ?)"
                 " ON CONFLICT (signature) DO UPDATE SET first_at = min(first_at, excluded.first_at),"
@@ -87,17 +104,23 @@ class Failures:
 
     def told(self, run: Run) -> None:
         """Somebody is told of this one."""
+        self._told(signature(run), run.finished_at or run.started_at)
+
+    def told_tool(self, call: ToolCall) -> None:
+        """The same of a failed tool."""
+        self._told(_tool_signature(call), call.finished_at or call.started_at)
+
+    def _told(self, key: str, at: datetime) -> None:
         with transaction(self._connection):
-            self._connection.execute(
-                "UPDATE failures SET told_at = ? WHERE signature = ?",
-                (to_text(run.finished_at or run.started_at), signature(run)),
-            )
+            self._connection.execute("UPDATE failures SET told_at = ? WHERE signature = ?", (to_text(at), key))
 
     def now(self) -> Failing | None:
         """What is failing; None when all is well."""
         (row,) = reading(
             self._connection,
-            "SELECT min(first_at) AS since, sum(count) AS count, max(told_at) AS told FROM failures",
+            "SELECT min(first_at) AS since, sum(count) AS count, max(told_at) AS told FROM failures"
+            " WHERE signature NOT LIKE ?",
+            f"{_TOOL}%",
         )
         since = to_moment(row["since"])
         return None if since is None else Failing(since=since, count=row["count"], told=row["told"] is not None)

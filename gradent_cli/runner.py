@@ -272,11 +272,18 @@ class _Walk:
         wanted = any(fnmatchcase(call.tool, pattern) for pattern in self.tools.notify_tools)
         with self.interrupts.shield(), self.tools.history.together():
             self.tools.history.tool(self.run.id, call)
-            if wanted:
-                self.tools.messenger.tell(policy.tool(self.run, call))
+            told = wanted and self._is_news(call) and self.tools.messenger.tell(policy.tool(self.run, call))
+            if told and call.status == "failed":
+                self.tools.failures.told_tool(call)
         self.tools.watch(call)
         if call.status != "started":
             self.tools.log(self.run.id, f"{call.tool} {call.status}: {call.error or call.result}")
+
+    def _is_news(self, call: ToolCall) -> bool:
+        """What failed as it did before, and brought nothing new beside that, is told again only as a reminder."""
+        if call.status != "failed":
+            return True
+        return self.tools.failures.add_tool(call, self.tools.remind_every) or call.changed
 
     def _keep_output(self, tail: str) -> None:
         self.output = tail

@@ -4,7 +4,7 @@ import signal
 import sqlite3
 import threading
 import time
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from typing import Any
@@ -528,3 +528,44 @@ def test_a_run_whose_start_could_not_be_saved_is_on_record_at_its_end(site):
     assert (outcome.run.status, outcome.exit_code) == ("failure", 74)
     assert site.history.get(outcome.run.id).status == "failure"
     assert site.heard == ["failed"]
+
+
+def test_a_tool_that_fails_as_before_is_told_once(site):
+    """Hour after hour the same source is down: its tool is told like the run, at once, with news, and as a reminder."""
+    hours = iter(range(100))
+
+    def told(error, *, news=False, after=None):
+        def work(context):
+            with context.tools.call("check", "Check") as call:
+                call.done("1 open assignment", changed=news)
+                call.failed(error)
+            return Report(summary="", changed=False, error=error)
+
+        before = len(site.phone.got)
+        site.run(Agent(work), after=HOUR * (next(hours) if after is None else after))
+        return sum("Check failed" in message.title for message in site.phone.got[before:])
+
+    assert told("feed: HTTP 503 after 3.1 s") == 1
+    assert told("feed: HTTP 503 after 2.9 s") == 0
+    assert told("feed: HTTP 503 after 2.9 s", news=True) == 1
+    assert told("feed: HTTP 404") == 1
+    assert told("feed: HTTP 503 after 2.9 s") == 0
+    assert told("feed: HTTP 503 after 2.9 s", after=30) == 1
+    site.run(after=31 * HOUR)
+    assert "failed 6 times" in site.phone.got[-2].text
+    assert told("feed: HTTP 503 after 3.1 s", after=32) == 1
+
+
+def test_a_tool_that_only_failed_brought_no_news(site):
+    """Without a word of what it did, and by an exception."""
+
+    def silent(context):
+        with context.tools.call("check", "Check") as call:
+            call.failed("down")
+        with suppress(ValueError), context.tools.call("plan", "Plan"):
+            raise ValueError("no way")
+        return Report(summary="", changed=False, error="down")
+
+    for number in range(3):
+        site.run(Agent(silent), after=number * HOUR, events=["tool"])
+    assert site.heard == ["tool"] * 2

@@ -603,6 +603,21 @@ def _calls(number: int, hours: float) -> int:
     return calls
 
 
+def test_a_session_pinned_after_the_due_date_is_no_cover():
+    """It stays where the student put it, but the work is planned before it is due, or told to be short."""
+    essay = task("Essay", 4, at("2026-11-25T21:00"))
+    pin = Session(
+        assignment_id=essay[0].id, ordinal=1, title="Essay (MATH 1)", starts_at=at("2026-11-26T09:00"),
+        ends_at=at("2026-11-26T13:00"), pinned=True,
+    )  # fmt: skip
+    plan = plan_of([essay], sessions=[pin])
+    assert pin in plan.sessions
+    assert planned_minutes(each for each in plan.sessions if each.ends_at <= essay[0].due_at) == 240
+    busy = [Busy(starts_at=NOW, ends_at=at("2026-11-25T21:00"))]
+    (short,) = plan_of([essay], sessions=[pin], busy=busy).short
+    assert short.minutes == 240
+
+
 def test_advice_has_an_end():
     """With more work than anybody can do, the first fifty hear what would help; every one, how much is missing."""
     plan = plan_of([task(f"Work {n}", 10, at("2026-11-25T21:00") + timedelta(hours=n)) for n in range(60)])

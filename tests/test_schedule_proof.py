@@ -73,7 +73,11 @@ class Flow:
                 continue
             minutes = -(-assessment.effort_likely_hours * 60 // 15) * 15
             need = max(0, -int(-(minutes - worked[assignment.id]) // 15))
-            need -= sum(int(s.duration / QUARTER) for s in held if s.assignment_id == assignment.id and s.ends_at > now)
+            need -= sum(
+                int(s.duration / QUARTER)
+                for s in held
+                if s.assignment_id == assignment.id and s.ends_at > now and (due is None or kind or s.ends_at <= due)
+            )
             self.needs.append(((kind, until), until, max(0, need)))
         self.needs.sort()
 

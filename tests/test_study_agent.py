@@ -535,7 +535,7 @@ def test_what_the_student_says_is_planned(desk):
     desk.write("list.toml", ESSAY.replace("2026-12-04", "2026-12-20") + QUIZ.replace("2026-11-25", "2026-11-24"))
     report = desk.run(NOW + timedelta(minutes=10))
     assert not any(line.startswith("New due date") for line in report.lines)
-    assert desk.calls["check"].result == "1 open assignment from 1 source: 1 moved there, but not by you"
+    assert desk.calls["check"].result == "1 open assignment from 1 source: 1 due date moved at the source, yours stands"
     assert desk.calls["check"].details == (
         "list has Essay 1 due Sun 20 Dec 23:59 now; you say it is due Fri 11 Dec 23:59, and that stands",
     )

@@ -268,10 +268,13 @@ def test_overload():
 def test_what_would_help_with_several():
     """Each remedy holds with those before it, and says so: they may be told on other days, or not at all."""
     tasks = [work(f"Essay {n}", 20, NOW + 4 * DAY + n * HOUR) for n in (1, 2, 3)]
-    texts = [each.text for each in advice(tasks)]
-    assert "on top of" not in texts[0]
-    assert texts[1].endswith("on top of what would help Essay 1.")
-    assert texts[2].endswith("on top of what would help Essay 1 and 1 more.")
+    short = [Shortfall(assignment_id=each[0].id, minutes=60, remedy="It helps") for each in tasks]
+    texts = [each.text for each in advice(tasks, plan=Plan(short=tuple(short)))]
+    assert texts == [
+        "It helps.",
+        "It helps, on top of what would help Essay 1.",
+        "It helps, on top of what would help Essay 1 and 1 more.",
+    ]
 
 
 def test_nobody_is_told_to_leave_what_may_count_more():

@@ -21,7 +21,7 @@ class OpenCall:
     def __init__(self) -> None:
         self.result = ""
         self.details: tuple[str, ...] = ()
-        self.changed = True
+        self.changed: bool | None = None
         self.error: str | None = None
 
     def done(self, result: str, *, details: tuple[str, ...] = (), changed: bool = True) -> None:
@@ -55,9 +55,10 @@ class ToolCallTracker:
         try:
             yield call
         except BaseException as error:
-            self.completed(id, error=str(error) or type(error).__name__)
+            self.completed(id, changed=False, error=str(error) or type(error).__name__)
             raise
-        self.completed(id, result=call.result, details=call.details, changed=call.changed, error=call.error)
+        changed = call.error is None if call.changed is None else call.changed
+        self.completed(id, result=call.result, details=call.details, changed=changed, error=call.error)
 
     def started(self, tool: str, title: str = "", *, id: str | None = None) -> str:
         """A tool began. Returns its id, a new one where the agent gave none."""

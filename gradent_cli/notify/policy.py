@@ -35,8 +35,8 @@ def started(run: Run) -> Message:
 def tool(run: Run, call: ToolCall) -> Message | None:
     """A tool ended: a message of its own. None while it goes on, and when it found nothing that was not told before.
 
-    A failed tool always speaks, also in a run that then fails: the one says which part, the other that there is no
-    new plan, and whoever wants only one of them leaves `tool` or `failed` out of `notify.events`.
+    A failed tool speaks also in a run that then fails: the one says which part, the other that there is no new plan,
+    and whoever wants only one of them leaves `tool` or `failed` out of `notify.events`.
     """
     failed = call.status == "failed"
     if call.status == "started" or not (failed or call.changed):

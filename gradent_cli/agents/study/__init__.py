@@ -137,7 +137,9 @@ class StudyAgent:
             complete=seen.busy is not None,
         )
         planned = self._schedule(context, work, plan) if self._rules.auto_schedule else PlanChanges()
-        report = _report(seen, assessed, suggestions, asked, planned, plan if self._rules.auto_schedule else None)
+        taken_out = len(pulled.declined) if pulled is not None else 0
+        shown = plan if self._rules.auto_schedule else None
+        report = _report(seen, assessed, suggestions, asked, planned, shown, taken_out)
         errors = self._publish(context, pulled) if pulled is not None else ()
         return replace(report, error="; ".join(filter(None, (report.error, *errors))) or None)
 
@@ -441,7 +443,9 @@ def _still_work(changes: Changes, open: set[str]) -> Changes:
         changes,
         new=tuple(sorted((each for each in changes.new if each.id in open), key=_due)),
         moved=tuple(sorted((pair for pair in changes.moved if pair[1].id in open), key=lambda pair: _due(pair[1]))),
-        overruled=tuple(pair for pair in changes.overruled if pair[1].id in open),
+        overruled=tuple(
+            sorted((pair for pair in changes.overruled if pair[1].id in open), key=lambda pair: _due(pair[1]))
+        ),
         edited=tuple(sorted((each for each in changes.edited if each.id in open), key=_due)),
         done=tuple(sorted(changes.done, key=_due)),
         gone=tuple(sorted(changes.gone, key=_due)),
@@ -464,7 +468,7 @@ def _changes_in_words(changes: Changes, moved: Sequence[str], overdue: int) -> s
         more = f" and {len(moved) - 1} more" if len(moved) > 1 else ""
         parts.append(f"{len(moved)} moved ({moved[0]}{more})")
     if changes.overruled:
-        parts.append(f"{len(changes.overruled)} moved there, but not by you")
+        parts.append(f"{count(len(changes.overruled), 'due date')} moved at the source, yours stands")
     if changes.edited:
         parts.append(f"{len(changes.edited)} changed")
     if changes.done:
@@ -523,11 +527,18 @@ def _first(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _report(
-    seen: _Seen, assessed: int, suggestions: Sequence[Suggestion], asked: int, planned: PlanChanges, plan: Plan | None
+    seen: _Seen,
+    assessed: int,
+    suggestions: Sequence[Suggestion],
+    asked: int,
+    planned: PlanChanges,
+    plan: Plan | None,
+    taken_out: int,
 ) -> Report:
     """What the run says about itself. It is all caught up only when everything could be read and taken as it stood."""
     did = [f"Assessed {count(assessed, 'assignment')}"] if assessed else []
     did += [*_suggested(suggestions), *_asked(asked), *_plan_counts(planned)]
+    did += [f"Noted that you took out {count(taken_out, 'session')}"] if taken_out else []
     short, warned = _short_in_words(plan), _warnings_in_words(seen.warnings)
     news = seen.changed or bool(did)
     changed = news or seen.warned

@@ -160,15 +160,18 @@ class Publisher:
         moved: list[Session] = []
         declined: list[Session] = []
         warnings: list[str] = []
+        given_up = self._declined()
         with transaction(self._connection):
             for copy in copies.values():
                 if copy.name in entries:
                     try:
-                        self._take_over(copy, entries[copy.name], moved, declined, now)
+                        back = copy.session_id in given_up
+                        self._take_over(copy, entries[copy.name], moved, declined, now, back=back)
                     except SourceError as error:
                         warnings.append(error.message)
                 elif copy.name not in etags and (copy.etag is not None or copy.ends_at <= now):
-                    if self._decline(copy.session_id, declined, now):
+                    was_declined = copy.session_id in given_up and copy.ends_at > now
+                    if was_declined or self._decline(copy.session_id, declined, now):
                         self._save_etag(copy.session_id, None)
                     else:
                         self._forget(copy.session_id)
@@ -179,7 +182,7 @@ class Publisher:
         """Why what the calendar says is not to be believed at once."""
         known = [copy for copy in copies if copy.etag is not None]
         coming = sum(copy.ends_at > now for copy in known)
-        if coming < MANY or any(copy.name in etags for copy in known):
+        if coming < MANY or any(copy.name in etags for copy in known if copy.ends_at > now):
             return None
         return (
             f"all {coming} sessions have vanished from {self._collection.label} at once, so nothing was changed; the "
@@ -192,9 +195,16 @@ class Publisher:
             self._connection.execute("UPDATE published SET etag = NULL WHERE calendar = ?", (self._key,))
 
     def _take_over(
-        self, copy: _Copy, entry: Entry, moved: list[Session], declined: list[Session], now: datetime
+        self,
+        copy: _Copy,
+        entry: Entry,
+        moved: list[Session],
+        declined: list[Session],
+        now: datetime,
+        *,
+        back: bool,
     ) -> None:
-        """What an event says that is not as it was last seen.
+        """What an event says that is not as it was last seen; `back` that its session had been declined.
 
         Raises:
             SourceError: it says nothing that can be read.
@@ -215,8 +225,8 @@ class Publisher:
             return
         times = (event.starts_at, event.ends_at)
         before, now_planned = (copy.starts_at, copy.ends_at), (session.starts_at, session.ends_at)
-        back = copy.session_id in self._declined() and event.ends_at > now
-        if times not in (before, now_planned, copy.sent) or (event.all_day and not session.pinned) or back:
+        moved_by_them = times not in (before, now_planned, copy.sent) or (event.all_day and not session.pinned)
+        if moved_by_them or (back and event.ends_at > now):
             session = self._pin(session, event, now)
             moved.append(session)
             self._save(copy.name, session, entry.etag)

@@ -15,19 +15,20 @@ How: known sessions are held (`draft`), everything else is spread over what is l
 
 Without breaks and a least length of sessions, what is placed is a maximum flow, for every input. Count in quarter hours
 on the grid of UTC. Held is what cannot move: pinned sessions, one going on, those that are over; they take their
-quarters (widened to the grid), their share of their day's limit, and from their assignment's need, whatever they lie
-on. An assignment may use the quarters between now and its due date, overdue and undated work all up to the horizon. So
-the assignments' quarters are nested. A set of quarters can be worked in when no day has more of them than its limit
-leaves (a partition matroid: a night counts for the day it began on, and the last day may end at the due date); let C(d)
-be the most that fits before d. Because of the nesting, the work due up to d can place no more than
-f(d) = min(f(earlier due) + its need, C(d)), which is the cut of the flow at d. `overload.repaired` reaches f(d) for
-every d, by induction over the due dates: when it comes to d, the earlier work has f(earlier) quarters, all of them
-before d. Later work is taken out of the time before d, and out of the limit of the last day, until the work due at d
-fits or none is left; then nothing but a set that can be worked in is there, and in a matroid each such set can be
-extended to the greatest, so C(d) is reached unless the need ends first. Where the known sessions lie does not matter,
-as only their number enters. Sessions as short as a quarter, end to end, fill any set of quarters, so `session_max`
-costs nothing. Weights that fall with the due date rank no other plan above this one: the weighted sum is a positive sum
-of all the f(d), and each of them is as great as it can be. Thus rule 2 loses nothing, in all and for those due first.
+quarters (widened to the grid), their share of their day's limit, and, where they end before it is due, from their
+assignment's need, whatever they lie on. An assignment may use the quarters between now and its due date, overdue and
+undated work all up to the horizon. So the assignments' quarters are nested. A set of quarters can be worked in when no
+day has more of them than its limit leaves (a partition matroid: a night counts for the day it began on, and the last
+day may end at the due date); let C(d) be the most that fits before d. Because of the nesting, the work due up to d can
+place no more than f(d) = min(f(earlier due) + its need, C(d)), which is the cut of the flow at d. `overload.repaired`
+reaches f(d) for every d, by induction over the due dates: when it comes to d, the earlier work has f(earlier) quarters,
+all of them before d. Later work is taken out of the time before d, and out of the limit of the last day, until the work
+due at d fits or none is left; then nothing but a set that can be worked in is there, and in a matroid each such set can
+be extended to the greatest, so C(d) is reached unless the need ends first. Where the known sessions lie does not
+matter, as only their number enters. Sessions as short as a quarter, end to end, fill any set of quarters, so
+`session_max` costs nothing. Weights that fall with the due date rank no other plan above this one: the weighted sum is
+a positive sum of all the f(d), and each of them is as great as it can be. Thus rule 2 loses nothing, in all and for
+those due first.
 
 With breaks and lengths the best plan is a hard problem; tests measure how close this one comes to an exact solver's.
 """
@@ -226,7 +227,8 @@ class _Planner:
             dated = due is not None and due > self._now
             minutes = whole_quarters(assessment.effort_likely_hours * 60)
             fixed = self._fixed.get(assignment.id, [])
-            kept = sum(_quarters([each]) if each.pinned else _length(_span(each)) for each in fixed)
+            in_time = [each for each in fixed if due is None or not dated or each.ends_at <= due]
+            kept = sum(_quarters([each]) if each.pinned else _length(_span(each)) for each in in_time)
             tasks.append(
                 Task(
                     assignment=assignment,
