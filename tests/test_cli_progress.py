@@ -55,14 +55,15 @@ def remaining(gradent):
 
 def test_log(gradent, known):
     """Work that is logged is said to be done, what is left is said, and all follow it; taken back, it is work again."""
-    assert gradent("log", "essay", "1h30m").out == "Logged 1h 30min on Essay 1 (WRIT 101); 4.5 hours remain\n"
+    assert gradent("log", "essay", "1h30m").out == "Logged 1h 30min on Essay 1 (WRIT 101); 4h 30min remain\n"
     assert remaining(gradent)["Essay 1"] == 4.5
-    assert gradent("log", known["Essay 1"][:3], "3h30m").out.endswith("; 1 hour remains\n")
+    assert gradent("log", known["Essay 1"][:3], "3h30m").out.endswith("; 1h remains\n")
     assert gradent("log", "--undo").out.startswith("Took back 3h 30min on Essay 1 (WRIT 101), ")
     assert remaining(gradent)["Essay 1"] == 4.5
     finished = gradent("log", "writ 101 essay", "5h").out
     assert finished.endswith(f"; nothing remains. If it is finished: gradent done {known['Essay 1'][:4]}\n")
-    assert gradent("log", "quiz", "0min").out == "Noted that you did not work on Quiz 3; 1 hour remains\n"
+    assert gradent("log", "lab", "20min").out == "Logged 20min on Lab 2; 1h 40min remain\n"
+    assert gradent("log", "quiz", "0min").out == "Noted that you did not work on Quiz 3; 1h remains\n"
 
 
 def test_the_log_is_shown(gradent, known, said):
@@ -191,7 +192,7 @@ def test_edit(gradent, known, said):
         "title                         Essay 1\n"
         "course                        WRIT 101\n"
         "due     Sat 5 Dec 2099 23:59  Tue 1 Dec 2099 23:59\n"
-        "effort  1.5h                  6h\n"
+        "effort  1h 30min              6h\n"
         "points  10\n"
         "weight  12.5%\n"
         "done                          no\n"

@@ -130,6 +130,19 @@ def test_milestones_of_one_assignment(gradent, config, home):
     assert "Revision" in page
 
 
+def test_hours_are_said_as_on_a_clock(gradent, config):
+    """A third of an hour is 20 minutes, in the table, on the page and in what `log` says; JSON has the number."""
+    config("list")
+    gradent("run")
+    assert gradent("log", "essay", "20min").out.endswith("; 1h 40min remain\n")
+    assert "  open    1h 40min  " in gradent("assignments").out
+    (report,) = json.loads(gradent("assignments", "--json").out)
+    assert report["remaining_hours"] == pytest.approx(5 / 3, abs=0.001)
+    page = gradent("assignments", "essay").out
+    assert "left        1h 40min\n" in page
+    assert "effort      1h 30min to 3h, likely 2h, 90% sure\n" in page
+
+
 def test_what_is_done_has_nothing_left(gradent, config):
     """Whoever said so: no hours and no risk, in the table and on its page."""
     config("list")

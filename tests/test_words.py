@@ -48,6 +48,12 @@ def test_lengths(minutes, said):
     assert words.length(minutes) == said
 
 
+@pytest.mark.parametrize(("hours", "said"), [(0, "0min"), (1.66667, "1h 40min"), (4.0, "4h"), (0.9999, "1h")])
+def test_work(hours, said):
+    """Hours with decimals are said in hours and minutes, to the nearest one."""
+    assert words.work(hours) == said
+
+
 @pytest.mark.parametrize(("value", "said"), [(8, "8 hours"), (1, "1 hour"), (1.5, "1.5 hours"), (5.25, "5.25 hours")])
 def test_hours(value, said):
     """Hours with the decimals that say something."""

@@ -79,7 +79,7 @@ def assignments_table(rows: Sequence[tuple[Known, float | None]], zone: tzinfo, 
                 assignment.id,
                 words.when(assignment.due_at, zone, now=now) if assignment.due_at else "no due date",
                 status,
-                f"{remaining:g}h" if assessment and remaining is not None else "",
+                words.work(remaining) if assessment and remaining is not None else "",
                 f"{assessment.risk}" if assessment else "",
                 words.session_title(assignment),
             ]
@@ -126,7 +126,7 @@ def assignment_page(
     if assessment:
         steps = [
             [
-                f"{step.hours:g}h",
+                words.work(step.hours),
                 words.when(assignment.due_at - timedelta(days=step.days_before_due), zone, now=now)
                 if assignment.due_at
                 else "",
@@ -147,12 +147,14 @@ def assignment_page(
 
 
 def _hours(assessment: Assessment) -> str:
-    low, high = assessment.effort_low_hours, assessment.effort_high_hours
-    return f"{low:g} to {high:g}h, likely {assessment.effort_likely_hours:g}"
+    low, likely, high = map(
+        words.work, (assessment.effort_low_hours, assessment.effort_likely_hours, assessment.effort_high_hours)
+    )
+    return f"{low} to {high}, likely {likely}"
 
 
 def _left(known: Known, remaining_hours: float | None, declined_minutes: int, now: datetime) -> str:
     if remaining_hours is None or known.status(now) not in _WORK:
         return ""
     declined = f"; you took {words.length(declined_minutes)} out of the plan" if declined_minutes else ""
-    return f"{remaining_hours:.4g}h{declined}"
+    return f"{words.work(remaining_hours)}{declined}"

@@ -192,14 +192,14 @@ def _left(connection: sqlite3.Connection, desk: "Desk", id: str) -> float | None
 
 
 def _logged(entry: "LogEntry", assignment: "Assignment", left: float | None, short: str) -> str:
-    """`Logged 1h 30min on Essay 1; 4.5 hours remain`."""
+    """`Logged 1h 30min on Essay 1; 4h 30min remain`."""
     from gradent_cli.agents.study import words
 
     what = f"Logged {words.length(entry.minutes)} on" if entry.minutes else "Noted that you did not work on"
     if left is None:
         return f"{what} {_name(assignment)}"
-    if left > 0:
-        return f"{what} {_name(assignment)}; {words.hours(left)} {'remains' if left == 1 else 'remain'}"
+    if minutes := round(left * 60):
+        return f"{what} {_name(assignment)}; {words.length(minutes)} {'remains' if minutes in (1, 60) else 'remain'}"
     return f"{what} {_name(assignment)}; nothing remains. If it is finished: gradent done {short}"
 
 
@@ -306,12 +306,12 @@ def edits_table(edits: Mapping[str, Any], given: Mapping[str, Any], zone: tzinfo
 def _said(field: str, value: Any, zone: tzinfo, now: datetime) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if field == "due_at":
-        from gradent_cli.agents.study import words
+    from gradent_cli.agents.study import words
 
+    if field == "due_at":
         return words.when(datetime.fromisoformat(value), zone, now=now) if value else "no due date"
     if value is None:
         return ""
     if isinstance(value, str):
         return one_line(value, 60)
-    return f"{value:g}{ {'effort_hours': 'h', 'weight': '%'}.get(field, '') }"
+    return words.work(value) if field == "effort_hours" else f"{value:g}{'%' if field == 'weight' else ''}"

@@ -39,6 +39,11 @@ def length(minutes: int) -> str:
     return " ".join(part for part in (f"{hours}h" if hours else "", f"{rest}min" if rest or not hours else "") if part)
 
 
+def work(hours: float) -> str:
+    """The same of hours with decimals: `1h 40min` of 1.6667."""
+    return length(round(hours * 60))
+
+
 def number(value: float) -> str:
     """`8`, `1.5`, `5.25`: no decimals that say nothing."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
