@@ -67,14 +67,14 @@ def test_log(gradent, known):
 
 
 def test_the_log_is_shown(gradent, known, said):
-    """The newest first, on the student's own clock, with the note; and as JSON."""
+    """The newest first, on the student's own clock, the year where it is another, and the note; and as JSON."""
     assert gradent("log").out == "Nothing is logged yet: gradent log ASSIGNMENT 1h30m\n"
-    gradent("log", "essay", "90min", "--on", "2026-11-20", "--note", "read\nmuch")
-    gradent("log", "quiz", "0min", "--on", "2026-11-21T08:30")
+    gradent("log", "essay", "90min", "--on", "2024-11-20", "--note", "read\nmuch")
+    gradent("log", "quiz", "0min", "--on", "2024-11-21T08:30")
     assert gradent("log").out == (
-        "NO  UNTIL             WORKED    ASSIGNMENT\n"
-        "2   Sat 21 Nov 08:30  none      Quiz 3\n"
-        "1   Fri 20 Nov 23:59  1h 30min  Essay 1 (WRIT 101): read much\n"
+        "NO  UNTIL                  WORKED    ASSIGNMENT\n"
+        "2   Thu 21 Nov 2024 08:30  none      Quiz 3\n"
+        "1   Wed 20 Nov 2024 23:59  1h 30min  Essay 1 (WRIT 101): read much\n"
     )
     newest, oldest = json.loads(gradent("log", "--json").out)
     assert newest["number"] == 2
@@ -85,12 +85,18 @@ def test_the_log_is_shown(gradent, known, said):
         "assignment_id": known["Essay 1"],
         "title": "Essay 1",
         "minutes": 90,
-        "worked_at": "2026-11-20T22:59:00Z",
+        "worked_at": "2024-11-20T22:59:00Z",
         "note": "read much",
     }
     assert json.loads(gradent("log", "essay", "1h", "--json").out)["remaining_hours"] == 3.5
     assert json.loads(gradent("log", "--undo", "1", "--json").out)["number"] == 1
     assert [each.minutes for each in said()[1]] == [60, 0]
+
+
+def test_taking_back_work_of_long_ago(gradent, known):
+    """Its day is said with the year."""
+    gradent("log", "essay", "1h", "--on", "2024-01-01")
+    assert gradent("log", "--undo").out == "Took back 1h on Essay 1 (WRIT 101), Mon 1 Jan 2024 23:59\n"
 
 
 def test_work_on_what_is_not_configured_any_more(gradent, known, listed):

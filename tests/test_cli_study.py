@@ -130,6 +130,20 @@ def test_milestones_of_one_assignment(gradent, config, home):
     assert "Revision" in page
 
 
+def test_years_of_the_assessments(gradent, config, home, state):
+    """One of long ago is shown with its year."""
+    config("list")
+    gradent("run")
+    connection = open_database(state / "gradent.db")
+    connection.execute(
+        "UPDATE assessments SET document = json_set(document, '$.assessed_at', '2024-01-01T12:00+00:00')"
+    )
+    connection.close()
+    (home / "list.toml").write_text(ESSAY.replace("effort_hours = 2", "effort_hours = 3"))
+    gradent("run")
+    assert "\n1        Mon 1 Jan 2024 " in gradent("assignments", "essay").out
+
+
 def test_hours_are_said_as_on_a_clock(gradent, config):
     """A third of an hour is 20 minutes, in the table, on the page and in what `log` says; JSON has the number."""
     config("list")

@@ -22,9 +22,10 @@ def test_moments():
     ("moment", "said", "day"),
     [
         (datetime(2021, 1, 1, tzinfo=UTC), "Fri 1 Jan 2021 01:00", "Friday 1 Jan 2021"),
-        (datetime(2026, 2, 1, tzinfo=UTC), "Sun 1 Feb 01:00", "Sunday 1 Feb"),
-        (datetime(2027, 8, 1, tzinfo=UTC), "Sun 1 Aug 02:00", "Sunday 1 Aug"),
-        (datetime(2027, 12, 1, tzinfo=UTC), "Wed 1 Dec 2027 01:00", "Wednesday 1 Dec 2027"),
+        (datetime(2026, 7, 1, tzinfo=UTC), "Wed 1 Jul 02:00", "Wednesday 1 Jul"),
+        (datetime(2027, 4, 1, tzinfo=UTC), "Thu 1 Apr 02:00", "Thursday 1 Apr"),
+        (datetime(2026, 6, 1, tzinfo=UTC), "Mon 1 Jun 2026 02:00", "Monday 1 Jun 2026"),
+        (datetime(2027, 5, 1, tzinfo=UTC), "Sat 1 May 2027 02:00", "Saturday 1 May 2027"),
         (datetime(9999, 12, 31, 23, tzinfo=UTC), "Fri 31 Dec 9999 23:00", "Friday 31 Dec 9999"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from gradent_cli.agents.study import words
 from gradent_cli.agents.study.store import Known
-from gradent_cli.cli.terminal import hanging, local, pairs, table, utc
+from gradent_cli.cli.terminal import hanging, pairs, table, utc
 from gradent_cli.records import Assessment
 from gradent_cli.text import clean
 
@@ -141,7 +141,10 @@ def assignment_page(
         lines = clean(assignment.description).splitlines()
         parts.append("\n".join(["Description", *(hanging("  ", line) if line.strip() else "" for line in lines)]))
     if len(assessments) > 1:
-        rows = [[f"{each.version}", local(each.assessed_at, zone), _hours(each), each.reason] for each in assessments]
+        rows = [
+            [f"{each.version}", words.when(each.assessed_at, zone, now=now), _hours(each), each.reason]
+            for each in assessments
+        ]
         parts.append(table(rows, ["VERSION", "ASSESSED", "EFFORT", "WHY"]))
     return "\n\n".join(parts)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradent_cli.cli.terminal import document, local, table, utc
+from gradent_cli.cli.terminal import document, table, utc
 from gradent_cli.errors import UsageError
 from gradent_cli.text import one_line
 
@@ -219,7 +219,7 @@ def _take_back(desk: "Desk", number: str | None, *, as_json: bool) -> None:
         document(entry_document(*gone, assignment))
         return
     name = _name(assignment) if assignment else gone[1].assignment_id
-    when = local(gone[1].worked_at, desk.zone)
+    when = words.when(gone[1].worked_at, desk.zone, now=desk.now)
     typer.echo(f"Took back {words.length(gone[1].minutes)} on {name}, {when}")
 
 
@@ -228,7 +228,7 @@ def _show_log(desk: "Desk", *, as_json: bool) -> None:
     if as_json:
         document([entry_document(no, each, known.get(each.assignment_id)) for no, each in entries.items()])
     elif entries:
-        typer.echo(log_table(entries, known, desk.zone))
+        typer.echo(log_table(entries, known, desk.zone, desk.now))
     else:
         typer.echo("Nothing is logged yet: gradent log ASSIGNMENT 1h30m")
 
@@ -254,14 +254,16 @@ def entry_document(number: int, entry: "LogEntry", assignment: "Assignment | Non
     }
 
 
-def log_table(entries: "Mapping[int, LogEntry]", assignments: "Mapping[str, Assignment]", zone: tzinfo) -> str:
+def log_table(
+    entries: "Mapping[int, LogEntry]", assignments: "Mapping[str, Assignment]", zone: tzinfo, now: datetime
+) -> str:
     """The log, one line for each entry."""
     from gradent_cli.agents.study import words
 
     rows = [
         [
             str(number),
-            local(entry.worked_at, zone),
+            words.when(entry.worked_at, zone, now=now),
             words.length(entry.minutes) if entry.minutes else "none",
             ": ".join(filter(None, (_known_name(entry.assignment_id, assignments), entry.note))),
         ]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 from gradent_cli.records import Assignment
 from gradent_cli.text import one_line
 
-NEAR = timedelta(days=300)
+NEAR = timedelta(days=150)
 """Within so much of now everybody knows which year's a day is."""
 
 
