@@ -1,6 +1,7 @@
 """`plan` and `assignments` on what a run has saved."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -48,6 +49,33 @@ def test_a_source_that_was_taken_out_is_shown_no_more(gradent, config):
         assert gradent("run").code == 0
     config("list", "more")
     assert shown(gradent)[0] == ["Essay 1", "Quiz 3"]
+
+
+def test_the_calendar_file_holds_what_the_run_keeps_up_to_date(gradent, config, home, state):
+    """What is planned and the last 30 days, and nothing of a source that is no more, even before the next run."""
+    config("list", "more")
+    now = datetime.now(UTC)
+    for name, text in (("list", ESSAY), ("more", QUIZ)):
+        (home / f"{name}.toml").write_text(re.sub(r"due = \S+", f"due = {now.date() + timedelta(days=9)}", text))
+    gradent("run")
+    connection = open_database(state / "gradent.db")
+    for days in (29, 31):
+        begin, end = ((now - timedelta(days=days, hours=hours)).isoformat() for hours in (2, 0))
+        connection.execute(
+            "INSERT INTO sessions (assignment_id, ordinal, title, starts_at, ends_at, sequence, changed_at)"
+            " SELECT assignment_id, ?, title, ?, ?, sequence, changed_at FROM sessions WHERE ordinal < 100",
+            (days * 100, begin, end),
+        )
+    connection.close()
+    gradent("run")
+    printed = gradent("plan", "--ics", "-").out.splitlines()
+    assert printed == (state / "plan.ics").read_text().splitlines()
+    assert sorted(line for line in printed if "SUMMARY" in line) == ["SUMMARY:Essay 1"] * 2 + ["SUMMARY:Quiz 3"] * 2
+    assert [line.partition("@")[0][-5:] for line in printed if "00@" in line] == ["-2900"] * 2
+    config("list")
+    assert [line for line in gradent("plan", "--ics", "-").out.splitlines() if "SUMMARY" in line] == [
+        "SUMMARY:Essay 1"
+    ] * 2
 
 
 def test_an_entry_that_was_deleted_is_shown_no_more(gradent, config, home):
