@@ -55,25 +55,26 @@ def remaining(gradent):
 
 def test_log(gradent, known):
     """Work that is logged is said to be done, what is left is said, and all follow it; taken back, it is work again."""
-    assert gradent("log", "essay", "1h30m").out == "Logged 1h 30min on Essay 1 (WRIT 101); 4.5 hours remain\n"
+    assert gradent("log", "essay", "1h30m").out == "Logged 1h 30min on Essay 1 (WRIT 101); 4h 30min remain\n"
     assert remaining(gradent)["Essay 1"] == 4.5
-    assert gradent("log", known["Essay 1"][:3], "3h30m").out.endswith("; 1 hour remains\n")
+    assert gradent("log", known["Essay 1"][:3], "3h30m").out.endswith("; 1h remains\n")
     assert gradent("log", "--undo").out.startswith("Took back 3h 30min on Essay 1 (WRIT 101), ")
     assert remaining(gradent)["Essay 1"] == 4.5
     finished = gradent("log", "writ 101 essay", "5h").out
     assert finished.endswith(f"; nothing remains. If it is finished: gradent done {known['Essay 1'][:4]}\n")
-    assert gradent("log", "quiz", "0min").out == "Noted that you did not work on Quiz 3; 1 hour remains\n"
+    assert gradent("log", "lab", "20min").out == "Logged 20min on Lab 2; 1h 40min remain\n"
+    assert gradent("log", "quiz", "0min").out == "Noted that you did not work on Quiz 3; 1h remains\n"
 
 
 def test_the_log_is_shown(gradent, known, said):
-    """The newest first, on the student's own clock, with the note; and as JSON."""
+    """The newest first, on the student's own clock, the year where it is another, and the note; and as JSON."""
     assert gradent("log").out == "Nothing is logged yet: gradent log ASSIGNMENT 1h30m\n"
-    gradent("log", "essay", "90min", "--on", "2026-11-20", "--note", "read\nmuch")
-    gradent("log", "quiz", "0min", "--on", "2026-11-21T08:30")
+    gradent("log", "essay", "90min", "--on", "2024-11-20", "--note", "read\nmuch")
+    gradent("log", "quiz", "0min", "--on", "2024-11-21T08:30")
     assert gradent("log").out == (
-        "NO  UNTIL             WORKED    ASSIGNMENT\n"
-        "2   Sat 21 Nov 08:30  none      Quiz 3\n"
-        "1   Fri 20 Nov 23:59  1h 30min  Essay 1 (WRIT 101): read much\n"
+        "NO  UNTIL                  WORKED    ASSIGNMENT\n"
+        "2   Thu 21 Nov 2024 08:30  none      Quiz 3\n"
+        "1   Wed 20 Nov 2024 23:59  1h 30min  Essay 1 (WRIT 101): read much\n"
     )
     newest, oldest = json.loads(gradent("log", "--json").out)
     assert newest["number"] == 2
@@ -84,12 +85,18 @@ def test_the_log_is_shown(gradent, known, said):
         "assignment_id": known["Essay 1"],
         "title": "Essay 1",
         "minutes": 90,
-        "worked_at": "2026-11-20T22:59:00Z",
+        "worked_at": "2024-11-20T22:59:00Z",
         "note": "read much",
     }
     assert json.loads(gradent("log", "essay", "1h", "--json").out)["remaining_hours"] == 3.5
     assert json.loads(gradent("log", "--undo", "1", "--json").out)["number"] == 1
     assert [each.minutes for each in said()[1]] == [60, 0]
+
+
+def test_taking_back_work_of_long_ago(gradent, known):
+    """Its day is said with the year."""
+    gradent("log", "essay", "1h", "--on", "2024-01-01")
+    assert gradent("log", "--undo").out == "Took back 1h on Essay 1 (WRIT 101), Mon 1 Jan 2024 23:59\n"
 
 
 def test_work_on_what_is_not_configured_any_more(gradent, known, listed):
@@ -191,7 +198,7 @@ def test_edit(gradent, known, said):
         "title                         Essay 1\n"
         "course                        WRIT 101\n"
         "due     Sat 5 Dec 2099 23:59  Tue 1 Dec 2099 23:59\n"
-        "effort  1.5h                  6h\n"
+        "effort  1h 30min              6h\n"
         "points  10\n"
         "weight  12.5%\n"
         "done                          no\n"

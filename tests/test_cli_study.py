@@ -1,6 +1,7 @@
 """`plan` and `assignments` on what a run has saved."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -48,6 +49,33 @@ def test_a_source_that_was_taken_out_is_shown_no_more(gradent, config):
         assert gradent("run").code == 0
     config("list", "more")
     assert shown(gradent)[0] == ["Essay 1", "Quiz 3"]
+
+
+def test_the_calendar_file_holds_what_the_run_keeps_up_to_date(gradent, config, home, state):
+    """What is planned and the last 30 days, and nothing of a source that is no more, even before the next run."""
+    config("list", "more")
+    now = datetime.now(UTC)
+    for name, text in (("list", ESSAY), ("more", QUIZ)):
+        (home / f"{name}.toml").write_text(re.sub(r"due = \S+", f"due = {now.date() + timedelta(days=9)}", text))
+    gradent("run")
+    connection = open_database(state / "gradent.db")
+    for days in (29, 31):
+        begin, end = ((now - timedelta(days=days, hours=hours)).isoformat() for hours in (2, 0))
+        connection.execute(
+            "INSERT INTO sessions (assignment_id, ordinal, title, starts_at, ends_at, sequence, changed_at)"
+            " SELECT assignment_id, ?, title, ?, ?, sequence, changed_at FROM sessions WHERE ordinal < 100",
+            (days * 100, begin, end),
+        )
+    connection.close()
+    gradent("run")
+    printed = gradent("plan", "--ics", "-").out.splitlines()
+    assert printed == (state / "plan.ics").read_text().splitlines()
+    assert sorted(line for line in printed if "SUMMARY" in line) == ["SUMMARY:Essay 1"] * 2 + ["SUMMARY:Quiz 3"] * 2
+    assert [line.partition("@")[0][-5:] for line in printed if "00@" in line] == ["-2900"] * 2
+    config("list")
+    assert [line for line in gradent("plan", "--ics", "-").out.splitlines() if "SUMMARY" in line] == [
+        "SUMMARY:Essay 1"
+    ] * 2
 
 
 def test_an_entry_that_was_deleted_is_shown_no_more(gradent, config, home):
@@ -128,6 +156,33 @@ def test_milestones_of_one_assignment(gradent, config, home):
     page = gradent("assignments", report["id"]).out
     assert "2h    Tue 1 Dec 2099 23:59" in page
     assert "Revision" in page
+
+
+def test_years_of_the_assessments(gradent, config, home, state):
+    """One of long ago is shown with its year."""
+    config("list")
+    gradent("run")
+    connection = open_database(state / "gradent.db")
+    connection.execute(
+        "UPDATE assessments SET document = json_set(document, '$.assessed_at', '2024-01-01T12:00+00:00')"
+    )
+    connection.close()
+    (home / "list.toml").write_text(ESSAY.replace("effort_hours = 2", "effort_hours = 3"))
+    gradent("run")
+    assert "\n1        Mon 1 Jan 2024 " in gradent("assignments", "essay").out
+
+
+def test_hours_are_said_as_on_a_clock(gradent, config):
+    """A third of an hour is 20 minutes, in the table, on the page and in what `log` says; JSON has the number."""
+    config("list")
+    gradent("run")
+    assert gradent("log", "essay", "20min").out.endswith("; 1h 40min remain\n")
+    assert "  open    1h 40min  " in gradent("assignments").out
+    (report,) = json.loads(gradent("assignments", "--json").out)
+    assert report["remaining_hours"] == pytest.approx(5 / 3, abs=0.001)
+    page = gradent("assignments", "essay").out
+    assert "left        1h 40min\n" in page
+    assert "effort      1h 30min to 3h, likely 2h, 90% sure\n" in page
 
 
 def test_what_is_done_has_nothing_left(gradent, config):

@@ -133,6 +133,26 @@ def test_a_calendar_that_is_down_counts_as_it_was(server, work, more):
     assert (work(NOW + timedelta(days=21)).busy, work(NOW + timedelta(days=21)).error) == ((), None)
 
 
+def test_what_a_calendar_gave_is_written_when_it_is_news(server, work, folder):
+    """The same again is written once a day, so that it stays young; anything else at once."""
+    job = feeds.vevent("UID:a", "DTSTART:20261205T140000Z", "DTEND:20261205T150000Z", "SUMMARY:Job")
+    server.answer = Answer(200, feeds.ics(job), {"Cache-Control": "no-store"})
+
+    def kept(after):
+        work(NOW + after)
+        (path,) = folder.iterdir()
+        head = json.loads(path.read_bytes().partition(b"\n")[0])
+        return datetime.fromisoformat(head["kept_at"]) - NOW
+
+    day, hour, none = timedelta(days=1), timedelta(hours=1), timedelta(0)
+    assert [kept(none), kept(hour), kept(day), kept(day + hour), kept(day + 2 * hour)] == [
+        *[none] * 3,
+        *[day + hour] * 2,
+    ]
+    server.answer = Answer(200, feeds.ics(DAILY), {"Cache-Control": "no-store"})
+    assert kept(day + 3 * hour) == day + 3 * hour
+
+
 def test_a_calendar_that_was_never_read(server, work, folder):
     """Without a copy, with a damaged one, or after a dry run alone, a calendar that is down is an error."""
     server.answer = Answer(200, feeds.ics(DAILY))

@@ -140,6 +140,10 @@ def test_due_dates(harvest, due, utc):
             "entry 1 (line 1): due has to be a date like 2026-12-01 or 2026-12-01 23:59, not 'soon'",
         ),
         (
+            "[[assignment]]\ntitle='A'\ndue='2026-W49'\n",
+            "entry 1 (line 1): due has to be a date like 2026-12-01 or 2026-12-01 23:59, not '2026-W49'",
+        ),
+        (
             "[[assignment]]\ntitle='A'\ndue=10:00:00\n",
             "entry 1 (line 1): due has to be a date like 2026-12-01 or 2026-12-01 23:59, not '10:00'",
         ),
@@ -188,6 +192,13 @@ def test_toml_refusals(refusal, text, why):
         (
             "title,due\nA,2026-02-30\n",
             "line 2: due has to be a date like 2026-12-01 or 2026-12-01 23:59, not '2026-02-30'",
+        ),
+        *(
+            (
+                f"title,due\nA,{other}\n",
+                f"line 2: due has to be a date like 2026-12-01 or 2026-12-01 23:59, not '{other}'",
+            )
+            for other in ("2026-W49", "20261201", "2026-12-01T18")
         ),
         ("title,points\n\nA,many\n", "line 3: points has to be a number from 0 to 100000, not 'many'"),
         ("sep=;\ntitle;done\nA;perhaps\n", "line 3: done has to be true or false, not 'perhaps'"),

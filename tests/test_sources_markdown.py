@@ -207,6 +207,7 @@ def test_link_in_the_title(only):
     [
         ("- [ ] Essay due:tomorrow", "due has to be a date like 2026-12-01 or 2026-12-01 23:59, not 'tomorrow'"),
         ("- [ ] Essay due:2026-13-01", "due has to be a date like 2026-12-01 or 2026-12-01 23:59, not '2026-13-01'"),
+        ("- [ ] Essay due:20261201", "due has to be a date like 2026-12-01 or 2026-12-01 23:59, not '20261201'"),
         ("- [ ] Essay Due: Friday", "due has to be a date like 2026-12-01 or 2026-12-01 23:59, not 'Friday'"),
         ("- [ ] Essay est:4", "est has to be like 4h, 45min or 1h30m, not '4'"),
         ("- [ ] Essay est:long", "est has to be like 4h, 45min or 1h30m, not 'long'"),

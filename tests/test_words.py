@@ -22,9 +22,10 @@ def test_moments():
     ("moment", "said", "day"),
     [
         (datetime(2021, 1, 1, tzinfo=UTC), "Fri 1 Jan 2021 01:00", "Friday 1 Jan 2021"),
-        (datetime(2026, 2, 1, tzinfo=UTC), "Sun 1 Feb 01:00", "Sunday 1 Feb"),
-        (datetime(2027, 8, 1, tzinfo=UTC), "Sun 1 Aug 02:00", "Sunday 1 Aug"),
-        (datetime(2027, 12, 1, tzinfo=UTC), "Wed 1 Dec 2027 01:00", "Wednesday 1 Dec 2027"),
+        (datetime(2026, 7, 1, tzinfo=UTC), "Wed 1 Jul 02:00", "Wednesday 1 Jul"),
+        (datetime(2027, 4, 1, tzinfo=UTC), "Thu 1 Apr 02:00", "Thursday 1 Apr"),
+        (datetime(2026, 6, 1, tzinfo=UTC), "Mon 1 Jun 2026 02:00", "Monday 1 Jun 2026"),
+        (datetime(2027, 5, 1, tzinfo=UTC), "Sat 1 May 2027 02:00", "Saturday 1 May 2027"),
         (datetime(9999, 12, 31, 23, tzinfo=UTC), "Fri 31 Dec 9999 23:00", "Friday 31 Dec 9999"),
     ],
 )
@@ -46,6 +47,12 @@ def test_end_of_time(moment):
 def test_lengths(minutes, said):
     """Lengths in hours and minutes, without the part that is nought."""
     assert words.length(minutes) == said
+
+
+@pytest.mark.parametrize(("hours", "said"), [(0, "0min"), (1.66667, "1h 40min"), (4.0, "4h"), (0.9999, "1h")])
+def test_work(hours, said):
+    """Hours with decimals are said in hours and minutes, to the nearest one."""
+    assert words.work(hours) == said
 
 
 @pytest.mark.parametrize(("value", "said"), [(8, "8 hours"), (1, "1 hour"), (1.5, "1.5 hours"), (5.25, "5.25 hours")])

@@ -1,8 +1,8 @@
 """The front door: the Typer app, the global options, and the one place where errors become sentences and exit codes.
 
-A command is a doorway: it reads its flags, calls one room and has the answer formatted: by `render`, by the
-room of its subject (`agenda`, `assignments`, `page`) or below itself, always with what `terminal` has. Rooms are
-imported inside the commands, so that `--help` and `--version` stay light.
+A command is a doorway: it reads its flags, calls one room and has the answer formatted: by `render`, by the module of
+its subject (`agenda`, `assignments`, `page`) or by functions in its own module, always with what `terminal` has. Rooms
+are imported inside the commands, so that `--help` and `--version` stay light.
 """
 
 import io

@@ -7,7 +7,7 @@ from typing import Any
 
 from gradent_cli.agents.study import words
 from gradent_cli.agents.study.store import Known
-from gradent_cli.cli.terminal import hanging, local, pairs, table, utc
+from gradent_cli.cli.terminal import hanging, pairs, table, utc
 from gradent_cli.records import Assessment
 from gradent_cli.text import clean
 
@@ -79,7 +79,7 @@ def assignments_table(rows: Sequence[tuple[Known, float | None]], zone: tzinfo, 
                 assignment.id,
                 words.when(assignment.due_at, zone, now=now) if assignment.due_at else "no due date",
                 status,
-                f"{remaining:g}h" if assessment and remaining is not None else "",
+                words.work(remaining) if assessment and remaining is not None else "",
                 f"{assessment.risk}" if assessment else "",
                 words.session_title(assignment),
             ]
@@ -126,7 +126,7 @@ def assignment_page(
     if assessment:
         steps = [
             [
-                f"{step.hours:g}h",
+                words.work(step.hours),
                 words.when(assignment.due_at - timedelta(days=step.days_before_due), zone, now=now)
                 if assignment.due_at
                 else "",
@@ -141,18 +141,23 @@ def assignment_page(
         lines = clean(assignment.description).splitlines()
         parts.append("\n".join(["Description", *(hanging("  ", line) if line.strip() else "" for line in lines)]))
     if len(assessments) > 1:
-        rows = [[f"{each.version}", local(each.assessed_at, zone), _hours(each), each.reason] for each in assessments]
+        rows = [
+            [f"{each.version}", words.when(each.assessed_at, zone, now=now), _hours(each), each.reason]
+            for each in assessments
+        ]
         parts.append(table(rows, ["VERSION", "ASSESSED", "EFFORT", "WHY"]))
     return "\n\n".join(parts)
 
 
 def _hours(assessment: Assessment) -> str:
-    low, high = assessment.effort_low_hours, assessment.effort_high_hours
-    return f"{low:g} to {high:g}h, likely {assessment.effort_likely_hours:g}"
+    low, likely, high = map(
+        words.work, (assessment.effort_low_hours, assessment.effort_likely_hours, assessment.effort_high_hours)
+    )
+    return f"{low} to {high}, likely {likely}"
 
 
 def _left(known: Known, remaining_hours: float | None, declined_minutes: int, now: datetime) -> str:
     if remaining_hours is None or known.status(now) not in _WORK:
         return ""
     declined = f"; you took {words.length(declined_minutes)} out of the plan" if declined_minutes else ""
-    return f"{remaining_hours:.4g}h{declined}"
+    return f"{words.work(remaining_hours)}{declined}"

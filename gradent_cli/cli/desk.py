@@ -1,7 +1,6 @@
 """The desk: what the study agent knows, opened for a command that shows it or has something to say."""
 
 import os
-import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from gradent_cli.agents.study.naming import Names
-from gradent_cli.agents.study.progress import Progress
 from gradent_cli.agents.study.store import Known, Store
 from gradent_cli.config import load, study_zone
 from gradent_cli.database import open_database
@@ -29,7 +27,6 @@ class Desk:
 
     config: "Config"
     store: Store
-    progress: Progress
     known: tuple[Known, ...]
     zone: tzinfo
     now: datetime
@@ -53,11 +50,11 @@ class Desk:
         return self.names.find(text, rather=self.work if rather is None else rather)
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """The database to write to, which may be there for the first time."""
+    def writing(self) -> Iterator[Store]:
+        """The store to write to, which may be there for the first time."""
         make_private_directory(self.config.state_dir)
         with closing(open_database(self.config.state_dir / "gradent.db")) as connection:
-            yield connection
+            yield Store(connection)
 
 
 def open_desk(context: typer.Context) -> Desk:
@@ -68,7 +65,6 @@ def open_desk(context: typer.Context) -> Desk:
     return Desk(
         config=config,
         store=store,
-        progress=Progress(connection),
         known=store.known(_names(config)),
         zone=study_zone(config, os.environ),
         now=datetime.now(UTC),

@@ -379,7 +379,7 @@ def _row(picture: _Picture, each: "Known") -> str:
     effort = risk = "unknown"
     if assessment:
         low, likely, high = (
-            _length(hours)
+            words.work(hours)
             for hours in (assessment.effort_low_hours, assessment.effort_likely_hours, assessment.effort_high_hours)
         )
         effort = f"{likely} <small>{low}–{high}</small>"
@@ -390,15 +390,11 @@ def _row(picture: _Picture, each: "Known") -> str:
     cells = (
         ("Due", f"{due}{' (overdue)' if late else ''}", late),
         ("Effort", effort, ""),
-        ("Left", "unknown" if left is None else _length(left), ""),
+        ("Left", "unknown" if left is None else words.work(left), ""),
         ("Risk", risk, ""),
     )
     data = "".join(f'<td data-name="{head}"{kind}>{value}</td>' for head, value, kind in cells)
     return f'<tr><th scope="row">{name}{course}</th>{data}</tr>'
-
-
-def _length(hours: float) -> str:
-    return words.length(round(hours * 60))
 
 
 def _footer(agenda: Agenda) -> str:

@@ -3,18 +3,18 @@
 A run may be going on meanwhile: each of them is one short transaction, and the next run plans with it.
 """
 
-import sqlite3
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradent_cli.cli.terminal import document, local, table, utc
+from gradent_cli.cli.terminal import document, table, utc
 from gradent_cli.errors import UsageError
 from gradent_cli.text import one_line
 
 if TYPE_CHECKING:
+    from gradent_cli.agents.study.store import Store
     from gradent_cli.cli.desk import Desk
     from gradent_cli.records import Assignment, LogEntry
 
@@ -39,7 +39,6 @@ def log(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Say how long you worked on an assignment, or show what you said."""
-    from gradent_cli.agents.study.progress import Progress
     from gradent_cli.cli import said
     from gradent_cli.cli.desk import open_desk
     from gradent_cli.records import LogEntry
@@ -67,9 +66,9 @@ def log(
         logged_at=desk.now,
         note=one_line(note),
     )
-    with desk.writing() as connection:
-        number = Progress(connection).log(entry)
-        left = _left(connection, desk, found.id)
+    with desk.writing() as store:
+        number = store.progress.log(entry)
+        left = _left(store, desk, found.id)
     if as_json:
         document(entry_document(number, entry, found) | {"remaining_hours": left})
     else:
@@ -82,8 +81,6 @@ def done(
     undo: Annotated[bool, typer.Option("--undo", help="It is not done after all.")] = False,
 ) -> None:
     """Say that an assignment is done, whatever its source says."""
-    from gradent_cli.agents.study.progress import Progress
-    from gradent_cli.agents.study.store import Store
     from gradent_cli.cli.desk import open_desk
     from gradent_cli.text import count
 
@@ -93,14 +90,13 @@ def done(
     if (found.id in over) is not undo:
         typer.echo(f"{_name(found)} is {'not done' if undo else 'done already'}.")
         return
-    with desk.writing() as connection:
-        progress, store = Progress(connection), Store(connection)
+    with desk.writing() as store:
         with store.together():
             if undo:
-                by_source = progress.given(found.id)["done"]
-                progress.edit(found.id, {"done": False} if by_source else {}, unsay=["done"], now=desk.now)
+                by_source = store.progress.given(found.id)["done"]
+                store.progress.edit(found.id, {"done": False} if by_source else {}, unsay=["done"], now=desk.now)
             else:
-                progress.edit(found.id, {"done": True}, now=desk.now)
+                store.progress.edit(found.id, {"done": True}, now=desk.now)
                 store.suggestions.settle(found.id)
         planned = sum(each.assignment_id == found.id for each in store.plan(now=desk.now).sessions)
     if undo:
@@ -135,8 +131,6 @@ def edit(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Correct what a source says of an assignment; your word wins. Without options, show both."""
-    from gradent_cli.agents.study.progress import Progress
-    from gradent_cli.agents.study.store import Store
     from gradent_cli.cli import said
     from gradent_cli.cli.desk import open_desk
 
@@ -159,14 +153,12 @@ def edit(
         say["ignored"] = True
     unsay = ["ignored"] if ignore is False else []
     changed = bool(say or unsay or reset)
-    edits, given = desk.progress.edits().get(found.id, {}), desk.progress.given(found.id)
+    edits, given = desk.store.progress.edits().get(found.id, {}), desk.store.progress.given(found.id)
     if changed:
-        with desk.writing() as connection:
-            store = Store(connection)
-            with store.together():
-                edits = Progress(connection).edit(found.id, say, unsay=unsay, reset=reset, now=desk.now)
-                if ignore:
-                    store.suggestions.settle(found.id)
+        with desk.writing() as store, store.together():
+            edits = store.progress.edit(found.id, say, unsay=unsay, reset=reset, now=desk.now)
+            if ignore:
+                store.suggestions.settle(found.id)
     if as_json:
         document(edits_document(found.id, edits, given))
         return
@@ -182,35 +174,33 @@ def _name(assignment: "Assignment") -> str:
     return words.session_title(assignment)
 
 
-def _left(connection: sqlite3.Connection, desk: "Desk", id: str) -> float | None:
+def _left(store: "Store", desk: "Desk", id: str) -> float | None:
     """Hours of work that remain of an assignment; None when it was never assessed."""
     from gradent_cli.agents.study.schedule import remaining_hours
-    from gradent_cli.agents.study.store import Store
 
     assessment = next(each.assessment for each in desk.known if each.assignment.id == id)
-    return remaining_hours(assessment, Store(connection).progress.logged())
+    return remaining_hours(assessment, store.progress.logged())
 
 
 def _logged(entry: "LogEntry", assignment: "Assignment", left: float | None, short: str) -> str:
-    """`Logged 1h 30min on Essay 1; 4.5 hours remain`."""
+    """`Logged 1h 30min on Essay 1; 4h 30min remain`."""
     from gradent_cli.agents.study import words
 
     what = f"Logged {words.length(entry.minutes)} on" if entry.minutes else "Noted that you did not work on"
     if left is None:
         return f"{what} {_name(assignment)}"
-    if left > 0:
-        return f"{what} {_name(assignment)}; {words.hours(left)} {'remains' if left == 1 else 'remain'}"
+    if minutes := round(left * 60):
+        return f"{what} {_name(assignment)}; {words.length(minutes)} {'remains' if minutes in (1, 60) else 'remain'}"
     return f"{what} {_name(assignment)}; nothing remains. If it is finished: gradent done {short}"
 
 
 def _take_back(desk: "Desk", number: str | None, *, as_json: bool) -> None:
     from gradent_cli.agents.study import words
-    from gradent_cli.agents.study.progress import Progress
 
     if number is not None and not (number.isascii() and number.isdigit() and len(number) < 19):
         raise UsageError(f"'{one_line(number, 60)}' is not the number of an entry", hint="gradent log")
-    with desk.writing() as connection:
-        gone = Progress(connection).take_back(None if number is None else int(number))
+    with desk.writing() as store:
+        gone = store.progress.take_back(None if number is None else int(number))
     if gone is None:
         what = "nothing is logged" if number is None else f"there is no entry {number} in the log"
         raise UsageError(what, hint="gradent log")
@@ -219,16 +209,16 @@ def _take_back(desk: "Desk", number: str | None, *, as_json: bool) -> None:
         document(entry_document(*gone, assignment))
         return
     name = _name(assignment) if assignment else gone[1].assignment_id
-    when = local(gone[1].worked_at, desk.zone)
+    when = words.when(gone[1].worked_at, desk.zone, now=desk.now)
     typer.echo(f"Took back {words.length(gone[1].minutes)} on {name}, {when}")
 
 
 def _show_log(desk: "Desk", *, as_json: bool) -> None:
-    entries, known = desk.progress.entries(_SHOWN), _by_id(desk)
+    entries, known = desk.store.progress.entries(_SHOWN), _by_id(desk)
     if as_json:
         document([entry_document(no, each, known.get(each.assignment_id)) for no, each in entries.items()])
     elif entries:
-        typer.echo(log_table(entries, known, desk.zone))
+        typer.echo(log_table(entries, known, desk.zone, desk.now))
     else:
         typer.echo("Nothing is logged yet: gradent log ASSIGNMENT 1h30m")
 
@@ -254,14 +244,16 @@ def entry_document(number: int, entry: "LogEntry", assignment: "Assignment | Non
     }
 
 
-def log_table(entries: "Mapping[int, LogEntry]", assignments: "Mapping[str, Assignment]", zone: tzinfo) -> str:
+def log_table(
+    entries: "Mapping[int, LogEntry]", assignments: "Mapping[str, Assignment]", zone: tzinfo, now: datetime
+) -> str:
     """The log, one line for each entry."""
     from gradent_cli.agents.study import words
 
     rows = [
         [
             str(number),
-            local(entry.worked_at, zone),
+            words.when(entry.worked_at, zone, now=now),
             words.length(entry.minutes) if entry.minutes else "none",
             ": ".join(filter(None, (_known_name(entry.assignment_id, assignments), entry.note))),
         ]
@@ -306,12 +298,12 @@ def edits_table(edits: Mapping[str, Any], given: Mapping[str, Any], zone: tzinfo
 def _said(field: str, value: Any, zone: tzinfo, now: datetime) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if field == "due_at":
-        from gradent_cli.agents.study import words
+    from gradent_cli.agents.study import words
 
+    if field == "due_at":
         return words.when(datetime.fromisoformat(value), zone, now=now) if value else "no due date"
     if value is None:
         return ""
     if isinstance(value, str):
         return one_line(value, 60)
-    return f"{value:g}{ {'effort_hours': 'h', 'weight': '%'}.get(field, '') }"
+    return words.work(value) if field == "effort_hours" else f"{value:g}{'%' if field == 'weight' else ''}"

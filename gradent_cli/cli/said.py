@@ -4,15 +4,13 @@ import re
 from datetime import date, datetime, timedelta, tzinfo
 
 from gradent_cli import durations
-from gradent_cli.agents.study.feed import end_of_day, utc
+from gradent_cli.agents.study import dates
 from gradent_cli.errors import UsageError
 from gradent_cli.text import one_line
 
 _LONGEST = timedelta(hours=24)
 """Of one entry in the log."""
 _NONE = re.compile(r"0+\s*(?:s|sec|m|min|h)?", re.IGNORECASE)
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?P<time>[T ][0-9]{2}:[0-9]{2}.*)?", re.ASCII | re.IGNORECASE)
-"""Of all that ISO 8601 has for a day only this: no one means a Monday by `2026-W49`."""
 _SAMPLE = "2026-12-01 or 2026-12-01T18:00"
 
 
@@ -101,16 +99,7 @@ def due_at(text: str, *, zone: tzinfo) -> datetime | None:
 
 def _date(text: str, zone: tzinfo) -> tuple[date | None, datetime]:
     """The day when no time is said, and the moment; what has no zone is on the student's own clock."""
-    given = text.strip()
-    form = _DATE.fullmatch(given)
-    refused = UsageError(f"'{one_line(text, 60)}' is not a date", hint=f"write it as {_SAMPLE}")
-    if form is None:
-        raise refused
     try:
-        if form["time"] is None:
-            day = date.fromisoformat(given)
-            return day, end_of_day(day, zone)
-        moment = datetime.fromisoformat(given)
-        return None, utc(moment if moment.tzinfo else moment.replace(tzinfo=zone))
-    except (ValueError, OverflowError) as error:
-        raise refused from error
+        return dates.parse(text, zone)
+    except ValueError as error:
+        raise UsageError(f"'{one_line(text, 60)}' is not a date", hint=f"write it as {_SAMPLE}") from error

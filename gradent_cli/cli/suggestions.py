@@ -27,7 +27,6 @@ def suggestions(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show what is suggested to you and still true, or answer it."""
-    from gradent_cli.agents.study.store import Store
     from gradent_cli.cli.desk import open_desk
 
     desk = open_desk(context)
@@ -35,8 +34,8 @@ def suggestions(
         raise UsageError("--dismiss and --done contradict each other", hint="give one of them")
     name = dismiss if dismiss is not None else done
     if name is not None:
-        with desk.writing() as connection:
-            answer = Store(connection).suggestions.answer(
+        with desk.writing() as store:
+            answer = store.suggestions.answer(
                 name.strip().removeprefix("#"), "done" if dismiss is None else "dismissed", now=desk.now
             )
         if answer is None:

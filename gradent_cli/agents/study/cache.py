@@ -24,6 +24,8 @@ ASK_WHOLE_AFTER = timedelta(hours=12)
 """A server that says for ever that nothing changed is not believed for longer."""
 FORGET_AFTER = timedelta(days=30)
 """What has not been asked for in so long goes."""
+RENEW_AFTER = timedelta(days=1)
+"""What is remembered and still the same is written again only then, so that it does not count as old."""
 
 _FORMAT = "gradent feed 1"
 _LAST_GOOD = "last good "
@@ -83,7 +85,10 @@ class FeedCache:
         self._put(self._path(url), kept)
 
     def remember(self, place: str, content: bytes) -> None:
-        """Keep what was made of a place, for the time in which it cannot be read."""
+        """Keep what was made of a place, for the time in which it cannot be read; what is kept already, once a day."""
+        last = self.remembered(place)
+        if last is not None and last[0] == content and self._now - last[1] <= RENEW_AFTER:
+            return
         self._put(self._path(_LAST_GOOD + place), Kept(body=content))
 
     def remembered(self, place: str) -> tuple[bytes, datetime] | None:

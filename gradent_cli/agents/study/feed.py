@@ -227,8 +227,8 @@ def unescape(value: str) -> str:
 
 EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 9, 59, tzinfo=UTC)
-"""It is the last day of the year almost everywhere, and can be told in Kiritimati, 14 hours ahead."""
-"""Beyond these a moment could not be told in every zone."""
+"""Beyond these a moment could not be told in every zone: here it is still the year's last day in Kiritimati, 14 hours
+ahead, and almost everywhere else."""
 
 _MOMENT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:T([0-9]{2})([0-9]{2})([0-9]{2})?(Z?))?", re.IGNORECASE)
 _DURATION = re.compile(

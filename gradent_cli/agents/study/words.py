@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 from gradent_cli.records import Assignment
 from gradent_cli.text import one_line
 
-NEAR = timedelta(days=300)
+NEAR = timedelta(days=150)
 """Within so much of now everybody knows which year's a day is."""
 
 
@@ -37,6 +37,11 @@ def length(minutes: int) -> str:
     """`45min`, `2h`, `3h 30min`."""
     hours, rest = divmod(minutes, 60)
     return " ".join(part for part in (f"{hours}h" if hours else "", f"{rest}min" if rest or not hours else "") if part)
+
+
+def work(hours: float) -> str:
+    """The same of hours with decimals: `1h 40min` of 1.6667."""
+    return length(round(hours * 60))
 
 
 def number(value: float) -> str:

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from hashlib import sha256
 from typing import Any
 
+from gradent_cli.agents.study import dates
 from gradent_cli.agents.study.feed import end_of_day, utc
 from gradent_cli.agents.study.fetch import Place
 from gradent_cli.records import Assignment
@@ -158,7 +159,7 @@ class _Entry:
     def _due(self) -> datetime | None:
         value = self._fields.get("due")
         if isinstance(value, str):
-            value = self._due_from_text(value.strip())
+            return self._due_from_text(value.strip())
         if value is None:
             return None
         if isinstance(value, datetime):
@@ -167,11 +168,11 @@ class _Entry:
             return end_of_day(value, self._zone)
         raise ValueError(f"due has to be a date like {_DUE_SAMPLE}, not {_shown(value)}")
 
-    def _due_from_text(self, text: str) -> date | datetime | None:
+    def _due_from_text(self, text: str) -> datetime | None:
         if not text:
             return None
         try:
-            return date.fromisoformat(text) if len(text) <= len("2026-12-01") else datetime.fromisoformat(text)
+            return dates.parse(text, self._zone)[1]
         except ValueError:
             raise ValueError(f"due has to be a date like {_DUE_SAMPLE}, not {_shown(text)}") from None
 
