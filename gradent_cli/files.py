@@ -16,9 +16,12 @@ def write_atomic(path: Path, content: bytes, *, mode: int | None = None) -> None
         mode: permission bits of the new file; None keeps those of the file there was, or 0600 for a new one.
 
     Raises:
-        StateError: the folder cannot be written, or the disk is full. The old file is untouched.
+        StateError: the folder cannot be written, the disk is full, or what is there is no file but a device, say. What
+            was there is untouched.
     """
     target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise StateError(f"cannot write {path}: it is not a regular file")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         if mode is None:

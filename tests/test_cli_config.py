@@ -761,3 +761,28 @@ def test_an_editor_that_fails_leaves_the_file(gradent: Gradent, path: Path, edit
     result = gradent("config", "edit")
     assert (result.code, result.err) == (69, 'gradent: no editor is set\n  hint: name yours: export EDITOR="nano"\n')
     assert drafts(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("", "must not be empty"),
+        ("  \n", "must not be empty"),
+        (".", "is a folder, not a file"),
+        ("https://x.example/a\nhttps://x.example/b", "must be one line"),
+        ("school.example/feeds/calendars/user_s3cret.ics", "there is no such file"),
+    ],
+)
+def test_what_cannot_be_a_source_is_refused(gradent, path, said, why):
+    """In a sentence that does not tell what may be a secret, and nothing is set."""
+    result = gradent("config", "set", "--source", "-", input=said)
+    assert result.code == 78
+    assert why in result.err
+    assert "s3cret" not in result.err + result.out
+    assert not path.exists() or "sources" not in path.read_text()
+
+
+def test_an_address_in_brackets_and_blanks_is_an_address(gradent, path):
+    """As it comes out of a mail program."""
+    assert gradent("config", "set", "--source", " <https://x.example/feed.ics> ").code == 0
+    assert '"https://x.example/feed.ics"' in path.read_text()

@@ -1,4 +1,6 @@
+import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +57,14 @@ def test_a_directory_that_cannot_be_made_is_told_with_a_remedy(tmp_path):
     with pytest.raises(StateError) as caught:
         files.make_private_directory(tmp_path / "file" / "state")
     assert "GRADENT_STATE_DIR" in (caught.value.hint or "")
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    """A device, a pipe or a folder stays what it is."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path, Path("/dev/null")):
+        with pytest.raises(StateError, match="it is not a regular file"):
+            files.write_atomic(path, b"x")
+    assert pipe.is_fifo()
+    assert not Path("/dev/null").is_file()

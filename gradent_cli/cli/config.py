@@ -1,6 +1,7 @@
 """`config`: looking at the config, and changing it."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -232,9 +233,18 @@ def _source(text: str) -> dict[str, str]:
     """An address, or a file whose suffix says what it is; a path counts from the working directory."""
     from gradent_cli import paths
 
+    text = text.strip().removeprefix("<").removesuffix(">")  # as some programs put links
+    if not text.isprintable():
+        raise ConfigError("--source: must be one line, without characters that do not show")
+    if not text:
+        raise ConfigError("--source: must not be empty")
     if "://" in text:
         return {"kind": "ics", "url": text}
     path = paths.absolute(Path(text), os.environ)
+    if path.is_dir():
+        raise ConfigError(f"--source: {path} is a folder, not a file")
+    if not path.is_file() and re.match(r"[\w-]+(\.[\w-]+)+/", text):  # it may hold a secret, and is not told
+        raise ConfigError("--source: there is no such file", hint="an address begins with https://")
     if not path.is_file():
         _warn(f"there is no file {path} yet")
     return {"kind": _KINDS.get(path.suffix.lower(), "ics"), "path": str(path)}

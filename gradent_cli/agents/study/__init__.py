@@ -353,7 +353,8 @@ class StudyAgent:
         spent = spell(timedelta(minutes=planned_minutes(sessions)))
         return (
             f"Did you hold {said} for {words.name(assignment)}? If {'so' if len(sessions) == 1 else 'all of it'}: "
-            f"gradent log {names.handle(assignment)} {spent}. Until then the work is planned again."
+            f"gradent log {names.handle(assignment)} {spent}."
+            + (" Until then the work is planned again." if self._rules.auto_schedule else "")
         )
 
     def _schedule(self, context: RunContext, work: Work, plan: Plan | None) -> PlanChanges:
@@ -365,7 +366,7 @@ class StudyAgent:
             changes = self._store.sessions.save(plan, now=now, publish=lambda sessions: self._write(sessions, now))
             names = {assignment.id: words.name(assignment) for assignment, _ in work}
             call.done(
-                ", ".join([*_plan_counts(changes), *_short_in_words(plan)]) or "Every session stays as it was",
+                _in_a_row([*_plan_counts(changes), *_short_in_words(plan)]) or "Every session stays as it was",
                 details=_first(
                     (
                         *(self._timed(each) for each in changes.new),

@@ -210,7 +210,7 @@ def with_risks(
     Overdue work takes nothing away either, since the plan lets it give way to what can still be in time.
 
     Args:
-        worked: minutes that need no place any more, by assignment id.
+        worked: minutes that the student says they worked, by assignment id.
         free: hours that can be studied from now until a moment.
     """
     needs = [remaining_hours(assessment, worked) or 0.0 for _, assessment in work]

@@ -13,7 +13,7 @@ The ranking:
 5. A free gap for risky work that the plan begins later.
 6. A day of rest when every day of the next seven has sessions.
 
-How many of them are told, and when, is the store's to say.
+How many of them are told, and when, is for `suggestions` to say.
 """
 
 from bisect import bisect_right
@@ -260,6 +260,7 @@ def _gap(
         (-assessment.risk, assignment.id, assignment)
         for assignment, assessment in dated
         if assessment.risk >= _GAP_RISK
+        and (assignment.due_at or now) > now  # for what is late it is not early
         and sessions.get(assignment.id)
         and all(session.starts_at >= until for session in sessions[assignment.id])
     ]
