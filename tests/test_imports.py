@@ -70,9 +70,11 @@ def test_a_study_run_imports_only_what_it_needs(student):
     """Without a calendar there is no XML, and words are looked at only where there are new ones."""
     never = {"xml", "httpx", "icalendar", "recurring_ical_events", "statistics", "tomlkit", "rich"}
     demands = "gradent_cli.agents.study.demands"
+    calendars = {f"gradent_cli.agents.study.{name}" for name in ("calendars", "recurrence", "caldav", "publish")}
     first = modules("run", "--quiet")
     assert {"tomllib", "gradent_cli.agents.study.schedule", demands} <= first
     assert {name.partition(".")[0] for name in first} & never == set()
+    assert first & calendars == set()
     second = modules("run", "--quiet")
     assert "gradent_cli.agents.study.schedule" in second
     assert {name.partition(".")[0] for name in second} & never == set()

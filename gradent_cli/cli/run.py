@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from gradent_cli.agents import Agent
+    from gradent_cli.agents.study.cache import FeedCache
+    from gradent_cli.agents.study.calendars import Calendar
+    from gradent_cli.agents.study.publish import Publisher
+    from gradent_cli.agents.study.store import Store
     from gradent_cli.config import Config
+    from gradent_cli.config.schema import BusySettings, CalendarSettings
     from gradent_cli.history import History
     from gradent_cli.runner import Outcome, Tools
 
@@ -211,8 +216,6 @@ def _identity(path: Path) -> object:
 def _study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinfo, *, dry_run: bool) -> "Agent":
     from gradent_cli.agents.study import StudyAgent
     from gradent_cli.agents.study.cache import FeedCache
-    from gradent_cli.agents.study.calendars import open_calendar
-    from gradent_cli.agents.study.publish import open_publisher
     from gradent_cli.agents.study.schedule import Rules
     from gradent_cli.agents.study.sources import open_source
     from gradent_cli.agents.study.store import Store
@@ -232,32 +235,45 @@ def _study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinf
             )
             for source in study.sources
         ],
-        calendars=[
-            open_calendar(
-                busy.kind,
-                name=busy.name,
-                url=_secret(busy.url),
-                path=busy.path,
-                username=busy.username,
-                password=_secret(busy.password),
-                all_day=busy.all_day,
-                cache=cache,
-            )
-            for busy in study.busy
-        ],
+        calendars=[_calendar(busy, cache) for busy in study.busy],
         store=store,
         rules=Rules.from_settings(study),
         zone=zone,
         plan_path=None if dry_run else study.plan_ics or config.state_dir / "plan.ics",
-        publisher=open_publisher(
-            url=_secret(study.calendar.url),
-            username=study.calendar.username,
-            password=_secret(study.calendar.password),
-            connection=connection,
-            store=store,
-            zone=zone,
-            read_only=dry_run,
-        ),
+        publisher=_publisher(study.calendar, connection, store, zone, dry_run=dry_run),
+    )
+
+
+def _calendar(busy: "BusySettings", cache: "FeedCache") -> "Calendar":
+    from gradent_cli.agents.study.calendars import open_calendar
+
+    return open_calendar(
+        busy.kind,
+        name=busy.name,
+        url=_secret(busy.url),
+        path=busy.path,
+        username=busy.username,
+        password=_secret(busy.password),
+        all_day=busy.all_day,
+        cache=cache,
+    )
+
+
+def _publisher(
+    calendar: "CalendarSettings", connection: "sqlite3.Connection", store: "Store", zone: tzinfo, *, dry_run: bool
+) -> "Publisher | None":
+    if calendar.url is None:
+        return None
+    from gradent_cli.agents.study.publish import open_publisher
+
+    return open_publisher(
+        url=calendar.url.get_secret_value(),
+        username=calendar.username,
+        password=_secret(calendar.password),
+        connection=connection,
+        store=store,
+        zone=zone,
+        read_only=dry_run,
     )
 
 

@@ -97,17 +97,15 @@ LABEL = "the study calendar"
 
 def open_publisher(
     *,
-    url: str | None,
+    url: str,
     username: str | None,
     password: str | None,
     connection: sqlite3.Connection,
     store: Store,
     zone: tzinfo,
     read_only: bool,
-) -> "Publisher | None":
-    """The publisher for the calendar at this address; None without one. Nothing is read yet."""
-    if url is None:
-        return None
+) -> "Publisher":
+    """The publisher for the calendar at this address; nothing is read yet."""
     collection = Collection(label=LABEL, url=url, username=username, password=password)
     return Publisher(collection, connection, store, zone, read_only=read_only)
 
