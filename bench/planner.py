@@ -54,7 +54,7 @@ def measure(work: Work, busy: list[Busy], rules: Rules, times: int) -> str:
 
     def plan(sessions: tuple[Session, ...]) -> tuple[Plan, float]:
         begun = process_time()
-        found = schedule(work, busy=busy, sessions=sessions, worked={}, rules=rules, now=NOW, zone=UTC)
+        found = schedule(work, busy=busy, sessions=sessions, settled={}, rules=rules, now=NOW, zone=UTC)
         return found, process_time() - begun
 
     anew = [plan(()) for _ in range(times)]

@@ -48,7 +48,7 @@ def plan_of(work, *, busy=(), sessions=(), worked=None, rules: Rules | None = No
         worked = Counter()
         for session in sessions:
             worked[session.assignment_id] += planned_minutes([session]) if session.ends_at <= now else 0
-    return schedule(work, busy=busy, sessions=sessions, worked=worked, rules=rules or Rules(), now=now, zone=zone)
+    return schedule(work, busy=busy, sessions=sessions, settled=worked, rules=rules or Rules(), now=now, zone=zone)
 
 
 def at(text: str) -> datetime:

@@ -48,7 +48,7 @@ def advice(
     def replan(*busy: Busy) -> Plan:
         if asked is not None:
             asked.append(busy)
-        return schedule(tasks, busy=busy, sessions=sessions, worked=worked, rules=rules, now=now, zone=UTC)
+        return schedule(tasks, busy=busy, sessions=sessions, settled=worked, rules=rules, now=now, zone=UTC)
 
     return suggest(
         tasks,

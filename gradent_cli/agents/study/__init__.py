@@ -123,7 +123,7 @@ class StudyAgent:
 
             def replan(*taken: Busy) -> Plan:
                 busy = (*given, *taken)
-                return schedule(work, busy=busy, sessions=sessions, worked=settled, rules=rules, now=now, zone=zone)
+                return schedule(work, busy=busy, sessions=sessions, settled=settled, rules=rules, now=now, zone=zone)
 
             plan = replan()
         suggestions, asked = self._suggest(

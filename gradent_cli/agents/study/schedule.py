@@ -106,7 +106,7 @@ def schedule(
     *,
     busy: Iterable[Busy],
     sessions: Sequence[Session],
-    worked: Mapping[str, int],
+    settled: Mapping[str, int],
     rules: Rules,
     now: datetime,
     zone: tzinfo,
@@ -118,7 +118,7 @@ def schedule(
         busy: taken time, in any order.
         sessions: those that are over count for their day; future ones are kept as the rules say, of anything but `work`
             only those that the student pinned.
-        worked: minutes that need no place any more, by assignment id.
+        settled: minutes that need no place any more, by assignment id.
 
     Returns:
         The sessions that are not over yet, by time, and for every piece of work that does not fit how much is missing.
@@ -127,7 +127,7 @@ def schedule(
     end = now + timedelta(days=rules.horizon_days)
     free = days(rules.hours, busy=busy, start=now, end=end, zone=zone)
     planner = _Planner(Timetable(free, per_day=rules.per_day, pause=rules.pause), rules, now)
-    draft = planner.draft(work, sessions, worked)
+    draft = planner.draft(work, sessions, settled)
     anew = not any(draft.pieces)
     for task in sorted(draft.tasks, key=lambda task: not task.eager):
         draft.fill(task)
@@ -175,7 +175,7 @@ class _Planner:
         self,
         work: Iterable[tuple[Assignment, Assessment]],
         sessions: Iterable[Session],
-        worked: Mapping[str, int],
+        settled: Mapping[str, int],
     ) -> Draft:
         """The tasks, with everything planned that was planned already and may stay."""
         for session in sorted(sessions, key=lambda session: (session.starts_at, session.ordinal)):
@@ -192,7 +192,7 @@ class _Planner:
                     if session.pinned == pinned and (pinned or session.starts_at < self._now) and self._stays(session):
                         self._fixed.setdefault(id, []).append(session)
         self._beyond = [session for id in beyond for session in self._fixed.get(id, ())]
-        draft = Draft(self._tasks(todo, worked), self._table, first=self._first, longest=self._rules.longest)
+        draft = Draft(self._tasks(todo, settled), self._table, first=self._first, longest=self._rules.longest)
         for task in draft.tasks:
             for session in self._known.get(task.assignment.id, ()):
                 begin, end = span = _span(session)
@@ -220,7 +220,7 @@ class _Planner:
             self._table.hold(span)
         return True
 
-    def _tasks(self, todo: Iterable[tuple[Assignment, Assessment]], worked: Mapping[str, int]) -> list[Task]:
+    def _tasks(self, todo: Iterable[tuple[Assignment, Assessment]], settled: Mapping[str, int]) -> list[Task]:
         tasks: list[Task] = []
         for assignment, assessment in todo:
             due = assignment.due_at
@@ -237,7 +237,7 @@ class _Planner:
                     buffer=int(self._rules.due_buffer / timedelta(minutes=1)) if dated else 0,
                     shortest=max(QUARTER, min(self._rules.shortest, minutes)),
                     eager=due is not None and not dated,
-                    need=max(0, whole_quarters(minutes - worked.get(assignment.id, 0))) - kept,
+                    need=max(0, whole_quarters(minutes - settled.get(assignment.id, 0))) - kept,
                     weight=0,
                     taken=frozenset(self._table.day_of(_span(each)[0]) for each in fixed),
                 )
