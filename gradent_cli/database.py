@@ -256,6 +256,12 @@ _MIGRATIONS: tuple[str, ...] = (
 
     ALTER TABLE sources ADD COLUMN shrunk_at TEXT;  -- since when it lacks most of what is still due
     """,
+    """
+    -- What a language model used; NULL: there was none, or it did not say.
+    ALTER TABLE runs ADD COLUMN input_tokens INTEGER;
+    ALTER TABLE runs ADD COLUMN output_tokens INTEGER;
+    ALTER TABLE runs ADD COLUMN cost_usd REAL;
+    """,
 )
 
 

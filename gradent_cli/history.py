@@ -9,7 +9,7 @@ from typing import Any
 
 from gradent_cli.database import REMEDY, fact_fits, reading, to_moment, to_text, transaction
 from gradent_cli.errors import DamagedError
-from gradent_cli.records import Delivery, Run, ToolCall
+from gradent_cli.records import Delivery, Run, ToolCall, Usage
 
 _VANISHED = "it ended without a word (killed, out of memory, or the machine stopped)"
 
@@ -112,7 +112,20 @@ class History:
                 ),
             )
 
+    def used(self, run_id: str, usage: Usage) -> None:
+        """Save what a run has used so far, while it goes on: money is spent also by a run that is killed."""
+        with transaction(self._connection):
+            self._connection.execute(
+                "UPDATE runs SET input_tokens = ?, output_tokens = ?, cost_usd = ? WHERE id = ?",
+                (usage.input_tokens, usage.output_tokens, usage.cost_usd, run_id),
+            )
+
     # ── reading ──
+
+    def spent_since(self, moment: datetime) -> float:
+        """What the runs that began since then have cost, in US dollars."""
+        query = "SELECT total(cost_usd) AS spent FROM runs WHERE started_at >= ?"
+        return float(self._rows(query, to_text(moment))[0]["spent"])
 
     def get(self, run_id: str) -> Run | None:
         """The run with this id, or whose id alone begins so; `last` is the newest. None when there is none."""
@@ -208,6 +221,9 @@ def _run(row: sqlite3.Row) -> Run:
         exit_code=row["exit_code"],
         output_tail=row["output_tail"],
         missed_runs=row["missed_runs"],
+        usage=None
+        if row["input_tokens"] is None
+        else Usage(input_tokens=row["input_tokens"], output_tokens=row["output_tokens"] or 0, cost_usd=row["cost_usd"]),
     )
 
 

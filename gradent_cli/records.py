@@ -24,7 +24,8 @@ class ToolCall:
     """One thing the agent did, as known at this moment: `started`, then once more `completed` or `failed`.
 
     `result` is one line for people; `details` are the lines of its notification. `changed` is False when the tool
-    found nothing that was not known before, so that nobody is told twice.
+    found nothing that was not known before, so that nobody is told twice. `incidental` are the steps of a coding agent
+    (a command that it runs, a file that it reads): on record, but told only where `agent.notify_tools` names them.
     """
 
     id: str
@@ -37,11 +38,21 @@ class ToolCall:
     details: tuple[str, ...] = ()
     error: str | None = None
     changed: bool = True
+    incidental: bool = False
 
     @property
     def seconds(self) -> float | None:
         """How long it took; None while it is going on."""
         return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a language model has used in a run so far: tokens, and US dollars where their price is known."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +120,7 @@ class Run:
     exit_code: int | None = None
     output_tail: str = ""
     missed_runs: int = 0
+    usage: Usage | None = None
     tools: tuple[ToolCall, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
 

@@ -133,7 +133,7 @@ def test_a_schema_that_is_not_what_it_says_is_damaged(tmp_path):
     connection.execute("PRAGMA user_version = 1")
     with pytest.raises(DamagedError, match="not of schema 1"):
         open_database(path)
-    connection.execute("PRAGMA user_version = 4")
+    connection.execute("PRAGMA user_version = 5")
     connection.execute("DROP TABLE runs")
     with pytest.raises(DamagedError, match="no such table"):
         reading(connection, "SELECT * FROM runs")

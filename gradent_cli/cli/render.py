@@ -12,7 +12,7 @@ import typer
 
 from gradent_cli.cli.terminal import hanging, local, paint, pairs, span, table, try_to_show, utc
 from gradent_cli.frequency import in_words
-from gradent_cli.records import Message, Run, ToolCall
+from gradent_cli.records import Message, Run, ToolCall, Usage
 from gradent_cli.text import clean, count
 
 if TYPE_CHECKING:
@@ -62,6 +62,13 @@ def run_document(run: Run) -> dict[str, Any]:
             for delivery in run.deliveries
         ],
         "missed_runs": run.missed_runs,
+        "usage": None
+        if run.usage is None
+        else {
+            "input_tokens": run.usage.input_tokens,
+            "output_tokens": run.usage.output_tokens,
+            "cost_usd": run.usage.cost_usd,
+        },
     }
 
 
@@ -187,6 +194,7 @@ def run_page(run: Run, zone: tzinfo) -> str:
         "agent": run.agent + (f", exit code {run.exit_code}" if run.exit_code is not None else ""),
         "summary": run.summary,
         "error": run.error or "",
+        "model used": "" if run.usage is None else _usage(run.usage),
     }
     parts = [pairs(facts)]
     if run.tools:
@@ -205,6 +213,12 @@ def run_page(run: Run, zone: tzinfo) -> str:
     if run.output_tail:
         parts.append("the end of what the agent wrote:\n" + textwrap.indent(clean(run.output_tail).rstrip(), "  "))
     return "\n\n".join(parts)
+
+
+def _usage(usage: Usage) -> str:
+    """`12,400 tokens in, 830 out, $0.0312`."""
+    cost = f", ${usage.cost_usd:.4f}" if usage.cost_usd is not None else ""
+    return f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out{cost}"
 
 
 # ── what waits ──
