@@ -18,7 +18,7 @@ from gradent_cli.history import History
 from gradent_cli.interrupts import Interrupted, Interrupts
 from gradent_cli.messenger import Messenger
 from gradent_cli.notify import policy
-from gradent_cli.records import Message, Report, Run, RunStatus, ToolCall
+from gradent_cli.records import Message, Report, Run, RunStatus, ToolCall, Usage
 from gradent_cli.text import count
 
 SEND_SECONDS = 30.0
@@ -44,7 +44,8 @@ class Tools:
     `lock` is entered for the whole run; `redact` takes secrets out of a text; `watch` sees every tool call as it
     changes; `log` takes a run id and a text. `end_leftovers` ends what a run of this id has left behind and returns how
     many that were; `check` raises DamagedError when the state cannot be relied on, and `suspect` makes it do so in the
-    next run; `tidy` is called when all is told. `mended` says what was done about a damaged state; `unwanted` why a run
+    next run; `tidy` is called when all is told. `notify_tools` None leaves it to each tool call whether it is worth a
+    message. `mended` says what was done about a damaged state; `unwanted` why a run
     is to be skipped now. Both are empty when there is nothing to say.
     """
 
@@ -61,7 +62,7 @@ class Tools:
     watch: Callable[[ToolCall], None]
     timeout: timedelta
     remind_every: timedelta
-    notify_tools: Sequence[str]
+    notify_tools: Sequence[str] | None
     pings: Pings | None = None
     end_leftovers: Callable[[str], int] = lambda _: 0
     check: Callable[[], None] = lambda: None
@@ -159,12 +160,16 @@ class _Walk:
     interrupts: Interrupts = field(default_factory=Interrupts)
     unsaved: StateError | None = None
     begun: bool = False
+    blocked: bool = False
     output: str = ""
 
     def go(self) -> Outcome:
         history, log, messenger = self.tools.history, self.tools.log, self.tools.messenger
         with self.interrupts as interrupts:
+            report: Report
+            status: RunStatus
             try:
+                refusal = self._preflight()
                 with interrupts.shield():  # a run that was asked to end while it began is on record, too
                     messenger.open(self.run.id)
                     self._close_vanished()
@@ -173,7 +178,8 @@ class _Walk:
                         history.add(self.run)
                         if self.tools.mended:
                             messenger.tell(policy.mended(self.run, self.tools.mended))
-                        messenger.tell(policy.started(self.run))
+                        if refusal is None:
+                            messenger.tell(policy.started(self.run))
                 self.tools.slots.settle(self.run.started_at)
                 if self.tools.pings is not None:
                     self.tools.pings.start(self.run.id)
@@ -181,7 +187,11 @@ class _Walk:
                 for sentence in filter(None, (self.tools.mended, self.missed)):
                     log(self.run.id, sentence)
                 self.begun = True
-                report, status, exit_code = self._work(previous)
+                if refusal is not None:
+                    self.blocked = True
+                    report, status, exit_code = _ended(refusal.message, refusal.hint), "failure", refusal.exit_code
+                else:
+                    report, status, exit_code = self._work(previous)
             except Interrupted as interrupt:
                 report, status, exit_code = _ended(f"ended by {interrupt}"), "interrupted", interrupt.exit_code
             except StateError as error:
@@ -225,6 +235,19 @@ class _Walk:
             if left := self.tools.end_leftovers(run.id):
                 self.tools.log(run.id, f"what it had left running was ended ({count(left, 'process', 'processes')})")
 
+    def _preflight(self) -> GradentError | None:
+        """Why the agent cannot even begin; None when it can.
+
+        It comes before everything else, so that a run that is not begun tells one message and not two.
+        """
+        try:
+            self.tools.agent.preflight()
+        except StateError:
+            raise
+        except GradentError as error:
+            return error
+        return None
+
     def _work(self, previous: Run | None) -> tuple[Report, RunStatus, int]:
         tools, interrupts = self.tools, self.interrupts
         tracker = ToolCallTracker(tools.clock, self._tool_changed)
@@ -236,6 +259,7 @@ class _Walk:
             log=lambda text: tools.log(self.run.id, text),
             shield=interrupts.shield,
             keep_output=self._keep_output,
+            used=self._used,
         )
         try:
             with interrupts.time_limit(tools.timeout):
@@ -269,15 +293,22 @@ class _Walk:
             details=tuple(redact(line) for line in call.details),
             error=redact(call.error) if call.error is not None else None,
         )
-        wanted = any(fnmatchcase(call.tool, pattern) for pattern in self.tools.notify_tools)
         with self.interrupts.shield(), self.tools.history.together():
             self.tools.history.tool(self.run.id, call)
-            told = wanted and self._is_news(call) and self.tools.messenger.tell(policy.tool(self.run, call))
+            told = (
+                self._is_wanted(call) and self._is_news(call) and self.tools.messenger.tell(policy.tool(self.run, call))
+            )
             if told and call.status == "failed":
                 self.tools.failures.told_tool(call)
         self.tools.watch(call)
         if call.status != "started":
             self.tools.log(self.run.id, f"{call.tool} {call.status}: {call.error or call.result}")
+
+    def _is_wanted(self, call: ToolCall) -> bool:
+        patterns = self.tools.notify_tools
+        if patterns is None:
+            return not call.incidental
+        return any(fnmatchcase(call.tool, pattern) for pattern in patterns)
 
     def _is_news(self, call: ToolCall) -> bool:
         """What failed as it did before, and brought nothing new beside that, is told again only as a reminder."""
@@ -287,6 +318,11 @@ class _Walk:
 
     def _keep_output(self, tail: str) -> None:
         self.output = tail
+
+    def _used(self, usage: Usage) -> None:
+        self.run = replace(self.run, usage=usage)
+        with self.interrupts.shield():
+            self.tools.history.used(self.run.id, usage)
 
     def _finish(self, report: Report, status: RunStatus) -> None:
         """How it ended and what there is to tell of it, saved as one; where that cannot be, told all the same."""
@@ -331,7 +367,7 @@ class _Walk:
             failures = self.tools.failures
             news = failures.add(self.run, self.tools.remind_every)
             wanted = news and messenger.wants("failed")
-            if news and messenger.tell(policy.failed(self.run, failures.now(), zone, missed)):
+            if news and messenger.tell(policy.failed(self.run, failures.now(), zone, missed, blocked=self.blocked)):
                 failures.told(self.run)
         if missed and not wanted:
             messenger.tell(policy.missed(self.run, missed))

@@ -167,7 +167,9 @@ def test_no_source_is_a_config_error_that_is_told(gradent, config, server):
     result = gradent("run", "--quiet")
     assert result.code == 78
     assert "gradent config set --source" in result.err
-    assert server.requests[-1].json["title"] == "❌ Agent Failed"
+    (request,) = server.requests
+    assert request.json["title"] == "⛔ Agent Blocked"
+    assert "Nothing was started." in request.json["message"]
 
 
 def test_a_state_that_cannot_be_used_is_told_on_the_phone(gradent, config, server, home):

@@ -38,6 +38,9 @@ class Agent:
         self.work = work
         self.context = None
 
+    def preflight(self):
+        pass
+
     def run(self, context):
         self.context = context
         return self.work(context)

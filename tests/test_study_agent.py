@@ -86,8 +86,8 @@ class Desk:
         id = next(each.id for each in self.store.assignments() if each.title == title)
         self.progress.log(LogEntry(assignment_id=id, minutes=minutes, worked_at=at, logged_at=at))
 
-    def run(self, now: datetime = NOW) -> Report:
-        agent = StudyAgent(
+    def agent(self) -> StudyAgent:
+        return StudyAgent(
             sources=[
                 open_source(Path(name).suffix[1:], name=Path(name).stem, url=None, path=self.folder / name)
                 for name in self.lists
@@ -100,6 +100,9 @@ class Desk:
             zone=ZONE,
             plan_path=self.plan,
         )
+
+    def run(self, now: datetime = NOW) -> Report:
+        agent = self.agent()
         self.calls = {}
         tracker = ToolCallTracker(lambda: now, lambda call: self.calls.update({call.tool: call}))
         return agent.run(
@@ -809,7 +812,7 @@ def test_no_source(desk):
     """Without any source the config is at fault, and the hint says how to add one."""
     desk.lists = ()
     with pytest.raises(ConfigError) as caught:
-        desk.run()
+        desk.agent().preflight()
     assert caught.value.hint == "gradent config set --source URL"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from gradent_cli.records import Report, Run, ToolCall
+from gradent_cli.records import Report, Run, ToolCall, Usage
 
 Clock = Callable[[], datetime]
 
@@ -60,14 +60,23 @@ class ToolCallTracker:
         changed = call.error is None if call.changed is None else call.changed
         self.completed(id, result=call.result, details=call.details, changed=changed, error=call.error)
 
-    def started(self, tool: str, title: str = "", *, id: str | None = None) -> str:
+    def started(self, tool: str, title: str = "", *, id: str | None = None, incidental: bool = False) -> str:
         """A tool began. Returns its id, a new one where the agent gave none."""
         if id is None or id in self._seen:
             id = str(len(self._seen) + 1)
             while id in self._seen:
                 id += "'"
         self._seen.add(id)
-        self._tell(ToolCall(id=id, tool=tool, title=title or tool, status="started", started_at=self._clock()))
+        self._tell(
+            ToolCall(
+                id=id,
+                tool=tool,
+                title=title or tool,
+                status="started",
+                started_at=self._clock(),
+                incidental=incidental,
+            )
+        )
         return id
 
     def completed(
@@ -80,13 +89,14 @@ class ToolCallTracker:
         details: tuple[str, ...] = (),
         changed: bool = True,
         error: str | None = None,
+        incidental: bool = False,
     ) -> None:
         """A tool ended; `error` None means that it worked. A start that was never told is made up for here."""
         begun = self._open.get(id)
         if begun is None:
             if id in self._seen:
                 return  # the same end told twice
-            begun = self._open[self.started(tool or "tool", title, id=id)]
+            begun = self._open[self.started(tool or "tool", title, id=id, incidental=incidental)]
         self._tell(
             replace(
                 begun,
@@ -118,7 +128,8 @@ class RunContext:
     """What a run hands to its agent.
 
     `previous` is the newest run that ended before, None on the first; `log` takes text for the run's log, `keep_output`
-    the end of what an agent wrote that was ended before it could report.
+    the end of what an agent wrote that was ended before it could report, `used` what it has used of a language model so
+    far, in all.
     The end of its time, and a request to stop, come as exceptions at any moment but inside `shield()`, which is
     for starting and ending what must not be lost sight of.
     """
@@ -130,6 +141,7 @@ class RunContext:
     log: Callable[[str], None]
     shield: Callable[[], AbstractContextManager[None]] = nullcontext
     keep_output: Callable[[str], None] = lambda _: None
+    used: Callable[[Usage], None] = lambda _: None
 
 
 class Agent(Protocol):
@@ -138,6 +150,13 @@ class Agent(Protocol):
     @property
     def name(self) -> str:
         """The config's `agent.kind`, for the history."""
+
+    def preflight(self) -> None:
+        """See whether all is there that it takes to begin, within seconds and at no cost: nothing is started or paid.
+
+        Raises:
+            GradentError: something is missing; a sentence and a remedy. The run ends with it.
+        """
 
     def run(self, context: RunContext) -> Report:
         """Work once and say how it ended.

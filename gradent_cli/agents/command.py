@@ -62,6 +62,9 @@ class CommandAgent:
     grace: timedelta
     name: str = "command"
 
+    def preflight(self) -> None:
+        """Nothing yet."""
+
     def run(self, context: RunContext) -> Report:
         """Start the program, follow it to its end, and leave nothing behind of what it started.
 

@@ -61,18 +61,22 @@ def completed(run: Run, lines: Sequence[str]) -> Message:
     )
 
 
-def failed(run: Run, failing: Failing | None, zone: tzinfo, missed: str = "") -> Message:
+def failed(run: Run, failing: Failing | None, zone: tzinfo, missed: str = "", *, blocked: bool = False) -> Message:
     """The run did not succeed: what failed, since when, and the command that shows more.
 
     `failing` is the unbroken row of failed runs that this one is the newest of, told in `zone`; None when the state
-    cannot be written, and so no command knows this run. `missed` says which runs did not happen before this one.
+    cannot be written, and so no command knows this run. `missed` says which runs did not happen before this one;
+    `blocked` that the agent was not started, as something that it needs is missing.
     """
     lines = [run.error or _unexplained(run)]
+    if blocked:
+        lines.append("Nothing was started.")
     if failing is not None and failing.count > 1:
         lines.append(f"It has failed {failing.count} times since {_when(failing.since, zone)}.")
     more = "gradent doctor" if failing is None else f"gradent history {run.id}"
     text = _text([*lines, missed], last=f"More: {more}")
-    return _message(run, "failed", "❌ Agent Failed", text, 5, ("x", "warning"), run.finished_at, failure=True)
+    title = "⛔ Agent Blocked" if blocked else "❌ Agent Failed"
+    return _message(run, "failed", title, text, 5, ("x", "warning"), run.finished_at, failure=True)
 
 
 def recovered(run: Run, failing: Failing, zone: tzinfo) -> Message:

@@ -95,17 +95,23 @@ class StudyAgent:
         self._plan_path = plan_path
         self._publisher = publisher if rules.auto_schedule else None
 
+    def preflight(self) -> None:
+        """Whether there is anything to read assignments from.
+
+        Raises:
+            ConfigError: there is no source.
+        """
+        if not self._sources:
+            raise ConfigError("no source of assignments is configured", hint="gradent config set --source URL")
+
     def run(self, context: RunContext) -> Report:
         """Check, assess, suggest and schedule once.
 
         A source or calendar that fails makes the run fail, but only after everything that can be done without it.
 
         Raises:
-            ConfigError: there is no source.
             StateError: the store or the calendar file cannot be written.
         """
-        if not self._sources:
-            raise ConfigError("no source of assignments is configured", hint="gradent config set --source URL")
         now = context.started_at
         pulled = self._publisher.pull(now) if self._publisher is not None else None
         seen = self._check(context)
