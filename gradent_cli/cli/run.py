@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,16 +16,7 @@ from gradent_cli.records import ToolCall
 if TYPE_CHECKING:
     import sqlite3
 
-    from pydantic import SecretStr
-
-    from gradent_cli.agents import Agent
-    from gradent_cli.agents.study.cache import FeedCache
-    from gradent_cli.agents.study.calendars import Calendar
-    from gradent_cli.agents.study.publish import Publisher
-    from gradent_cli.agents.study.store import Store
     from gradent_cli.config import Config
-    from gradent_cli.config.schema import BusySettings, CalendarSettings
-    from gradent_cli.history import History
     from gradent_cli.runner import Outcome, Tools
 
 _LOOK = 0.2
@@ -131,6 +122,7 @@ def _tools(
     force: bool,
 ) -> "Tools":
     from gradent_cli import damage, lock, processes
+    from gradent_cli.cli.agents import open_agent
     from gradent_cli.cli.notify import open_messenger
     from gradent_cli.cli.schedule import open_slots, unwanted
     from gradent_cli.config import study_zone
@@ -152,13 +144,8 @@ def _tools(
     slots = open_slots(config, history, environ, read_only=dry_run)
     zone = study_zone(config, environ)
     log = _ignore if dry_run else Log(state / "gradent.log", redact).write
-    agent: Agent
-    if settings.agent.kind == "command":
-        agent = _command_agent(config, environ, history, trigger=trigger)
-    else:
-        agent = _study_agent(config, connection, zone, dry_run=dry_run)
     return Tools(
-        agent=agent,
+        agent=open_agent(config, environ, connection, zone, trigger=trigger, dry_run=dry_run),
         history=history,
         slots=slots,
         failures=Failures(connection),
@@ -213,90 +200,6 @@ def _identity(path: Path) -> object:
     return found.st_dev, found.st_ino
 
 
-def _study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinfo, *, dry_run: bool) -> "Agent":
-    from gradent_cli.agents.study import StudyAgent
-    from gradent_cli.agents.study.cache import FeedCache
-    from gradent_cli.agents.study.schedule import Rules
-    from gradent_cli.agents.study.sources import open_source
-    from gradent_cli.agents.study.store import Store
-
-    study, store = config.settings.study, Store(connection)
-    cache = FeedCache(config.state_dir / "feeds", now=datetime.now(UTC), read_only=dry_run)
-    return StudyAgent(
-        sources=[
-            open_source(
-                source.kind,
-                name=source.name,
-                url=_secret(source.url),
-                path=source.path,
-                token=_secret(source.token),
-                expires=source.expires,
-                cache=cache,
-            )
-            for source in study.sources
-        ],
-        calendars=[_calendar(busy, cache) for busy in study.busy],
-        store=store,
-        rules=Rules.from_settings(study),
-        zone=zone,
-        plan_path=None if dry_run else study.plan_ics or config.state_dir / "plan.ics",
-        publisher=_publisher(study.calendar, connection, store, zone, dry_run=dry_run),
-    )
-
-
-def _calendar(busy: "BusySettings", cache: "FeedCache") -> "Calendar":
-    from gradent_cli.agents.study.calendars import open_calendar
-
-    return open_calendar(
-        busy.kind,
-        name=busy.name,
-        url=_secret(busy.url),
-        path=busy.path,
-        username=busy.username,
-        password=_secret(busy.password),
-        all_day=busy.all_day,
-        cache=cache,
-    )
-
-
-def _publisher(
-    calendar: "CalendarSettings", connection: "sqlite3.Connection", store: "Store", zone: tzinfo, *, dry_run: bool
-) -> "Publisher | None":
-    if calendar.url is None:
-        return None
-    from gradent_cli.agents.study.publish import open_publisher
-
-    return open_publisher(
-        url=calendar.url.get_secret_value(),
-        username=calendar.username,
-        password=_secret(calendar.password),
-        connection=connection,
-        store=store,
-        zone=zone,
-        read_only=dry_run,
-    )
-
-
-def _command_agent(config: "Config", environ: Mapping[str, str], history: "History", *, trigger: str) -> "Agent":
-    """The program gets the environment of this process, but when scheduled the PATH of the shell that installed it."""
-    from gradent_cli.agents.command import CommandAgent
-
-    agent = config.settings.agent
-    path = history.fact("path") if trigger != "manual" else None
-    return CommandAgent(
-        argv=agent.command,
-        prompt=agent.prompt,
-        cwd=agent.cwd,
-        environ={
-            **environ,
-            **({"PATH": path} if path else {}),
-            **{name: value.get_secret_value() for name, value in agent.env.items()},
-        },
-        idle_timeout=agent.idle_timeout,
-        grace=agent.grace,
-    )
-
-
 def _did_not_start(config: "Config", environ: Mapping[str, str], error: str, *, trigger: str) -> None:
     """A run that ended before it began: on record where the state can be written, and told when that is news."""
     from gradent_cli.cli.notify import open_messenger
@@ -345,10 +248,6 @@ def _trigger() -> str:
 
 def _ignore(*_: object) -> None:
     """Stands where nobody looks."""
-
-
-def _secret(value: "SecretStr | None") -> str | None:
-    return None if value is None else value.get_secret_value()
 
 
 def _show_nothing_due(config: "Config", *, quiet: bool, as_json: bool) -> None:
