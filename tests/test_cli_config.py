@@ -134,7 +134,8 @@ def test_a_bad_config_is_not_touched_but_can_be_mended(gradent: Gradent, path: P
     result = gradent("config", "set", "notify.events", "failed")
     assert (result.code, result.out) == (78, "")
     assert result.err == (
-        f'gradent: {path} line 3: agent.kind: \'stdy\' is not allowed; use "study" or "command"\n'
+        f"gradent: {path} line 3: agent.kind: 'stdy' is no agent that is installed here; "
+        'use "study", "command" or "callable"\n'
         "  hint: did you mean 'study'?\n"
     )
     assert path.read_text() == '# mine\n[agent]\nkind = "stdy"\n'

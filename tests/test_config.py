@@ -304,7 +304,7 @@ def test_a_mode_that_lets_others_read_a_secret_is_warned_of(path, environ, mode)
 
 # ── what is refused ──
 
-ALLOWED_KINDS = 'use "study" or "command"'
+ALLOWED_KINDS = 'use "study", "command" or "callable"'
 REFUSALS = {
     # keys
     "notfy = 1": "P line 1: unknown key 'notfy' | did you mean 'notify'?",
@@ -321,8 +321,9 @@ REFUSALS = {
         "P line 4: unknown key 'study.sources.extra'"
     ),
     "[study]\nbreak_ = '5min'": "P line 2: unknown key 'study.break_' | did you mean 'study.break'?",
-    "[llm]\nmodel = 'x'": "P line 1: 'llm' is not supported by this version yet",
-    "[agent]\ncallable = 'a:b'": "P line 2: 'agent.callable' is not supported by this version yet",
+    "[[study.busy]]\nkind = 'ics'\npath = 'x'\ntoken = 'x'": (
+        "P line 4: 'study.busy.token' is not supported by this version yet"
+    ),
     f"[[study.sources]]\nkind = 'ics'\nurl = 'https://x'\ntoken = '{SECRET}'": (
         'P line 1: study.sources (entry 1): kind = "ics" has no token; only "canvas" has one'
     ),
@@ -349,8 +350,16 @@ REFUSALS = {
     "at = '24:00'": ('P line 1: at: \'24:00\' is not a time of day; write it as "HH:MM", from "00:00" to "23:59"'),
     "state_dir = ''": "P line 1: state_dir: must not be empty",
     "state_dir = 'a\\u0000b'".replace("'", '"'): "P line 1: state_dir: must not contain a NUL character",
-    "[agent]\nkind = 'stdy'": f"P line 2: agent.kind: 'stdy' is not allowed; {ALLOWED_KINDS} | did you mean 'study'?",
-    "[agent]\nkind = 'llm'": f"P line 2: agent.kind: 'llm' is not supported by this version yet; {ALLOWED_KINDS}",
+    "[agent]\nkind = 'stdy'": (
+        f"P line 2: agent.kind: 'stdy' is no agent that is installed here; {ALLOWED_KINDS} | did you mean 'study'?"
+    ),
+    "[agent]\nkind = 'callable'": (
+        'P line 2: agent.callable: kind = "callable" needs one | gradent config set agent.callable '
+        "package.module:function"
+    ),
+    "[agent]\ncallable = 'a.b'": (
+        "P line 2: agent.callable: 'a.b' is not a function; write it as \"package.module:function\""
+    ),
     "[agent]\nkind = 'command'": (
         'P line 2: agent.command: kind = "command" needs one '
         """| gradent config set agent.command '["my-agent", "{prompt}"]'"""
@@ -587,10 +596,10 @@ def test_what_cannot_be_read_is_refused(tmp_path, environ):
         ),
         ("GRADENT_", "", "gradent knows no environment variable GRADENT_ | unset GRADENT_"),
         (
-            "GRADENT_LLM__API_KEY",
+            "GRADENT_STUDY__BUSY__TOKEN",
             SECRET,
             (
-                "the environment variable GRADENT_LLM__API_KEY sets 'llm.api_key', "
+                "the environment variable GRADENT_STUDY__BUSY__TOKEN sets 'study.busy.token', "
                 "which is not supported by this version yet"
             ),
         ),
@@ -698,7 +707,7 @@ def test_a_typed_value_gets_the_type_of_its_key(key, raw, value):
         ("notfy.topic", "x", "unknown key 'notfy.topic' | did you mean 'notify'?"),
         ("topic", "x", "unknown key 'topic' | did you mean 'ntfy.topic'?"),
         ("ntfy.topic.x", "x", "unknown key 'ntfy.topic.x'"),
-        ("llm.model", "x", "'llm.model' is not supported by this version yet"),
+        ("study.busy.token", "x", "'study.busy.token' is not supported by this version yet"),
         ("study.hours.mandag", "x", "'mandag' is not a weekday | did you mean 'monday'?"),
         (
             "study.sources",

@@ -16,11 +16,7 @@ from gradent_cli.errors import ConfigError
 PREFIX = "GRADENT_"
 Shape = Literal["section", "text", "secret", "bool", "int", "words", "mapping", "tables"]
 
-_LATER = (
-    "agent.callable",
-    "llm",
-    "study.busy.token",
-)
+_LATER = ("llm", "study.busy.token")
 
 
 def _shape(annotation: Any) -> Shape:
@@ -122,7 +118,14 @@ def variable(key: str) -> str:
 
 
 _VARIABLES = {variable(key): key for key, shape in _SHAPES.items() if shape != "section"}
-_OTHER_VARIABLES = ("GRADENT_CONFIG", "GRADENT_EVENTS", "GRADENT_RUN_ID")
+_OTHER_VARIABLES = (
+    "GRADENT_CONFIG",
+    "GRADENT_CONTEXT_FILE",
+    "GRADENT_DRY_RUN",
+    "GRADENT_EVENTS",
+    "GRADENT_PROMPT",
+    "GRADENT_RUN_ID",
+)
 """Those that are not a key's: which config, and what a run tells its agent."""
 
 

@@ -104,16 +104,9 @@ def _sentence(place: Place, detail: ErrorDetails) -> tuple[str, str | None]:
     return f"{key}{entry}: {_wanted(detail)}", None
 
 
-_LATER_WORDS = {
-    "agent.kind": ("callable", "llm"),
-}
-
-
 def _not_a_word(key: str, entry: str, word: str, expected: str) -> tuple[str, str | None]:
     """`expected` is pydantic's "'a', 'b' or 'c'"."""
     allowed = f"use {expected}".replace("'", '"')
-    if word in _LATER_WORDS.get(key, ()):
-        return f"{key}{entry}: {word!r} is not supported by this version yet; {allowed}", None
     return f"{key}{entry}: {quoted(word)} is not allowed; {allowed}", did_you_mean(word, re.findall(r"\w+", expected))
 
 

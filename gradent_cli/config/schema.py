@@ -146,15 +146,47 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
+AGENT_KINDS = ("study", "command", "callable")
+"""The agents that gradent brings along; beside them there are the installed ones."""
+AGENT_GROUP = "gradent.agents"
+"""The group of entry points in which a package offers an agent."""
+
+
+def _agent_kind(kind: str) -> str:
+    """Built in, or an installed entry point. What is installed is looked up only for a name that is not built in."""
+    if kind in AGENT_KINDS:
+        return kind
+    from importlib.metadata import entry_points
+
+    installed = sorted({entry.name for entry in entry_points(group=AGENT_GROUP)})
+    if kind not in installed:
+        allowed = [f'"{name}"' for name in (*AGENT_KINDS, *installed)]
+        raise BadValueError(
+            f"{quoted(kind)} is no agent that is installed here; use {', '.join(allowed[:-1])} or {allowed[-1]}",
+            hint=did_you_mean(kind, (*AGENT_KINDS, *installed)),
+        )
+    return kind
+
+
+def _function(text: str) -> str:
+    """`package.module:function`."""
+    module, _, name = text.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
+        raise BadValueError(f'{quoted(text)} is not a function; write it as "package.module:function"')
+    return text
+
+
 class AgentSettings(_Table):
     """What runs, and for how long."""
 
-    kind: Literal["study", "command"] = "study"
+    kind: Annotated[str, AfterValidator(_agent_kind)] = "study"
     command: list[Argument] = Field(default=[], validate_default=True)
+    callable: Annotated[str, AfterValidator(_function)] | None = Field(default=None, validate_default=True)
     prompt: Argument = DEFAULT_PROMPT
+    stdin: Literal["prompt", "context", "none"] | None = None
     cwd: FilePath | None = None
     env: dict[str, Annotated[Secret, AfterValidator(_secret_without_nul)]] = {}
-    notify_tools: list[str] = ["*"]
+    notify_tools: list[str] | None = None
     timeout: Duration = timedelta(minutes=15)
     idle_timeout: Duration | None = None
     grace: Duration = timedelta(seconds=10)
@@ -171,6 +203,17 @@ class AgentSettings(_Table):
         if command and not command[0].strip():
             raise BadValueError("its first text is the program and must not be empty")
         return command
+
+    @field_validator("callable")
+    @classmethod
+    def _names_a_function(cls, callable: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("kind") == "callable" and callable is None:
+            raise BadValueError(
+                'kind = "callable" needs one',
+                hint="gradent config set agent.callable package.module:function",
+                beside="kind",
+            )
+        return callable
 
     @field_validator("env")
     @classmethod
@@ -555,7 +598,7 @@ class StudySettings(_Table):
 
 
 class Settings(BaseSettings):
-    """Every value, checked. What it is made from is handed in; it reads neither environment nor disk."""
+    """Every value, checked. What it is made from is handed in; beside that it looks only at what is installed."""
 
     model_config = SettingsConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
