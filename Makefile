@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 6
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: help run test unit faults bench check format lint types floors lock clean
+.PHONY: help run test unit faults bench instructions check format lint types floors lock clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ faults: $(VENV)/dev  ## break everything around it and count what is lost; FAULT
 
 bench:  ## measure gradent beside its peers in ten minutes, most of it below .bench; BENCH="--strict --rounds 25"
 	@$(PYTHON) -m bench $(BENCH)
+
+instructions: $(VENV)/dev  ## count what the commands cron calls take, and hold CI to that; needs valgrind
+	@$(BIN)/python -m bench.instructions
 
 check: lint types floors test faults  ## what CI runs
 
