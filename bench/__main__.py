@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import budgets, environments, gradent, peers, plot, rounds, table
+from bench import budgets, environments, gradent, imports, peers, plot, rounds, table
 from bench.measure import build
 from bench.sink import sink
 
 HERE = Path(__file__).parent
+_PROFILED = ("version", "tick", "run", "one")
 
 
 def main() -> None:
@@ -50,6 +51,8 @@ def main() -> None:
             seen=seen,
             say=say,
         )
+        say("looking at imports")
+        profiles = {each.name: imports.profile(each) for each in own if each.name in _PROFILED}
         say("sending")
         sends = gradent.send_phases(setting, 5)
     say("planning")
@@ -73,6 +76,7 @@ def main() -> None:
         },
         "sends": {str(targets): [round(each, 3) for each in both] for targets, both in sends.items()},
         "plans": plans,
+        "imports_ms": profiles,
     }
     _write(result, wanted.results, wanted.plot)
     print(table.markdown(result))
@@ -83,7 +87,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=11, help="at most (11)")
+    parser.add_argument("--rounds", type=int, default=15, help="at most (15)")
     parser.add_argument("--minutes", type=float, default=5, help="when no more rounds are begun (5)")
     parser.add_argument("--seed", type=int, default=7, help="of the order in each round (7)")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when something is over its budget")

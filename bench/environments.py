@@ -51,13 +51,14 @@ def peer(package: str) -> Path:
     Raises:
         Unfit: no Python of this machine can install it.
     """
-    reasons = []
+    tried, last = [], ""
     for python in pythons():
         try:
             return _environment(package, python, package, [package])
         except Unfit as reason:
-            reasons.append(str(reason))
-    raise Unfit(reasons[-1])
+            tried.append("this Python" if python == Path(sys.executable) else python.name)
+            last = str(reason)
+    raise Unfit(f"it cannot be installed with {', '.join(tried)}: {last}")
 
 
 def pythons() -> Iterator[Path]:
@@ -65,7 +66,8 @@ def pythons() -> Iterator[Path]:
     yield Path(sys.executable)
     names = [f"python3.{minor}" for minor in range(15, 10, -1)]
     for name in names:
-        found = [*sorted(Path.home().glob(f".pyenv/versions/{name[6:]}.*/bin/{name}")), shutil.which(name)]
+        pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))  # which keeps most of them out of the PATH
+        found = [*sorted(pyenv.glob(f"versions/{name[6:]}.*/bin/{name}")), shutil.which(name)]
         for python in found:
             if (
                 python
@@ -89,7 +91,7 @@ def debian(*packages: str) -> Path:
         Unfit: this is no Debian, or it cannot fetch them.
     """
     folder = PLACE / "debian"
-    done = folder / ("." + "+".join(packages))
+    done = folder / f".{'+'.join(packages)}.done"
     if not done.exists():
         folder.mkdir(parents=True, exist_ok=True)
         fetch = ["apt-get", "download", "-qq", *packages]
@@ -102,9 +104,22 @@ def debian(*packages: str) -> Path:
             _do(fetch, cwd=folder)
         for archive in folder.glob("*.deb"):
             _do(["dpkg-deb", "-x", archive, folder])
+            name, version, _ = archive.name.split("_")
+            (folder / f".{name}").write_text(version.replace("%3a", ":"), encoding="utf-8")
             archive.unlink()
         done.touch()
     return folder
+
+
+def debian_version(package: str) -> str:
+    """Of a Debian package that is unpacked here, or installed; a question mark where nobody knows."""
+    noted = PLACE / "debian" / f".{package}"
+    if noted.exists():
+        return noted.read_text(encoding="utf-8")
+    try:
+        return _do(["dpkg-query", "-W", "-f", "${Version}", package])
+    except Unfit:
+        return "?"
 
 
 def _environment(name: str, python: Path, key: str, packages: Sequence[str]) -> Path:

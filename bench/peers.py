@@ -49,10 +49,11 @@ def find(homes: Path, url: str) -> Found:
             found.scenarios.extend(packages[name](python.parent))
         except Unfit as reason:
             found.missing[name] = str(reason)
-    for name, make in (("chronic", _chronic), ("cronic", _cronic), ("curl", _curl)):
+    of_debian = (("chronic", "moreutils", _chronic), ("cronic", "cronic", _cronic), ("curl", "curl", _curl))
+    for name, package, make in of_debian:
         try:
             found.scenarios.append(make(_home(homes, name), url))
-            found.versions[name] = "Debian's"
+            found.versions[name] = environments.debian_version(package)
         except Unfit as reason:
             found.missing[name] = str(reason)
     return found

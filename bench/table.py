@@ -22,6 +22,10 @@ _BESIDE = (
     "Medians. A program's time is that of everything it starts, its memory that of the largest process. Whoever reports"
     " counts only if its request arrived."
 )
+_IMPORTS = (
+    "Milliseconds of imports, as `python -X importtime` has them, which makes all of them dearer. What a package"
+    " imports of others counts as its own."
+)
 _PEERLESS = ("base",)
 
 
@@ -42,6 +46,9 @@ def markdown(result: Mapping[str, Any]) -> str:
         "## Beside the peers",
         _BESIDE,
         _scenarios(result["scenarios"]),
+        "## Where the time goes",
+        _IMPORTS,
+        _imports(result),
         "## Planning",
         "Seconds of processor time for a plan made anew, and for one made again when nothing has changed.",
         _plans(result["plans"]),
@@ -59,7 +66,8 @@ def rows(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 def number(value: float) -> str:
     """As many places as can mean something."""
-    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 100 else f"{value:,.0f}"
+    places = next((places for limit, places in ((2, 3), (10, 2), (100, 1)) if abs(value) < limit), 0)
+    return f"{value:,.{places}f}"
 
 
 def _budgets(figures: Sequence[Mapping[str, Any]]) -> str:
@@ -73,7 +81,7 @@ def _budgets(figures: Sequence[Mapping[str, Any]]) -> str:
 
 def _over(figures: Sequence[Mapping[str, Any]]) -> str:
     over = [figure["what"] for figure in figures if figure["over"]]
-    return "Over budget: " + "; ".join(over) + "." if over else "Nothing is over its budget."
+    return "\n".join(["Over budget:", "", *(f"- {what}" for what in over)]) if over else "Nothing is over its budget."
 
 
 def _scenarios(scenarios: Mapping[str, Mapping[str, Any]]) -> str:
@@ -94,6 +102,15 @@ def _scenarios(scenarios: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
+def _imports(result: Mapping[str, Any]) -> str:
+    body = [
+        [result["scenarios"][name]["title"], ", ".join(f"{whose} {ms:.0f}" for whose, ms in shares.items() if ms >= 1)]
+        for name, shares in result["imports_ms"].items()
+        if name in result["scenarios"]
+    ]
+    return rows(["", "ms of imports"], body)
+
+
 def _plans(plans: Sequence[Mapping[str, Any]]) -> str:
     body = [
         [
@@ -104,7 +121,7 @@ def _plans(plans: Sequence[Mapping[str, Any]]) -> str:
         ]
         for plan in plans
     ]
-    return rows(["", "anew s", "again s", "us an assignment"], body)
+    return rows(["", "anew s", "again s", "µs an assignment"], body)
 
 
 def _versions(result: Mapping[str, Any]) -> str:

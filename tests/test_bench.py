@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import budgets, gradent, plot, table
+from bench import budgets, gradent, imports, plot, table
 from bench.measure import Sample, Scenario, Unfit, build, measure
-from bench.rounds import Measured, go, quartiles
+from bench.rounds import REPEATS, Measured, go, quartiles
 from bench.sink import sink
 from tests.e2e.conftest import need
 
@@ -114,19 +114,21 @@ def result() -> dict[str, Any]:
             for name, (ratio, peer) in rows.items()
         },
         "plans": PLANS,
+        "imports_ms": {"run": {"typer": 101.8, "gradent": 97.5, "cronsim": 0.7}},
     }  # fmt: skip
 
 
 def test_the_table_has_each_figure_beside_its_budget() -> None:
     """And names what is over it, what could not be measured, and every version."""
     page = table.markdown(result())
-    assert "| tick | 1.50 | 2 | x interpreter |" in page
+    assert "| tick | 1.500 | 2 | x interpreter |" in page
     assert "| run | **4.00** | 3.5 | x interpreter |" in page
     assert "| memory | no run | 15 | MB |" in page
-    assert "Over budget: run." in page
+    assert "Over budget:\n\n- run\n" in page
     assert "not measured, gptme: wants another Python" in page
     assert "kage-ai 0.15.8" in page
     assert "| kage | 30.0 |" in page
+    assert "| run | typer 102, gradent 98 |" in page
 
 
 def test_the_picture_is_a_document_with_a_bar_for_each() -> None:
@@ -140,6 +142,25 @@ def test_the_picture_is_a_document_with_a_bar_for_each() -> None:
     longest = max(bars)
     assert sorted(round(bar / longest * 30, 1) for bar in bars) == [1.5, 3, 9, 30]
     assert "kage cron run 30.0" in document.attrib["aria-label"]
+
+
+IMPORTED = """\
+import time: self [us] | cumulative | imported package
+import time:       100 |        100 |   encodings.aliases
+import time:       200 |        300 | encodings
+import time:      1000 |       1000 |     re
+import time:      2000 |       2000 |     pydantic
+import time:      4000 |       7000 |   typer
+import time:       500 |        500 |   sqlite3
+import time:       300 |       7800 | gradent_cli.cli
+import time:       700 |        700 | httpx
+"""
+
+
+def test_imports_are_counted_for_whoever_wants_them() -> None:
+    """The outermost package that somebody else wrote; gradent for what it imports of the standard library."""
+    said = ["something else on standard error", *IMPORTED.splitlines()]
+    assert imports.shares(said) == {"typer": 7.0, "gradent": 0.8, "httpx": 0.7, "standard library": 0.3}
 
 
 def test_memory_is_that_of_the_program_alone(helper: Path, tmp_path: Path) -> None:
@@ -180,6 +201,16 @@ def test_a_scenario_that_fails_at_first_has_no_samples(helper: Path, tmp_path: P
     good, bad = script(tmp_path, "exit 0"), Scenario(name="bad", title="bad", argv=("/bin/false",), home=tmp_path)
     found = go([good, bad], rounds=3, seconds=60, seed=1, helper=helper, seen=lambda: 0, say=lambda _: None)
     assert (len(found.samples["script"]), "bad" in found, found.failed["bad"][:11]) == (3, False, "exit code 1")
+
+
+def test_what_is_short_is_measured_several_times_a_round(helper: Path, tmp_path: Path) -> None:
+    """A hiccup weighs as much as all of it; the middle one counts."""
+    tally = tmp_path / "tally"
+    found = go(
+        [script(tmp_path, f"echo >> {tally}")], rounds=2, seconds=60, seed=1, helper=helper, seen=lambda: 0,
+        say=lambda _: None,
+    )  # fmt: skip
+    assert (len(found.samples["script"]), tally.read_text().count("\n")) == (2, 1 + 2 * REPEATS)
 
 
 def test_what_is_measured_is_what_cron_starts(tmp_path: Path) -> None:
