@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 WORKERS ?= 6
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: help run test unit faults check format lint types floors lock clean
+.PHONY: help run test unit faults bench instructions check format lint types floors lock clean
 
 help:  ## show what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: $(VENV)/run  ## set up and plan from examples/, with no key, no account and no network
 	@$(BIN)/python examples/make.py
@@ -25,6 +25,12 @@ unit: $(VENV)/dev  ## the tests that need no daemon
 faults: WORKERS = 3
 faults: $(VENV)/dev  ## break everything around it and count what is lost; FAULTS="--seed=1 -k peers" narrows it
 	@$(PYTEST) tests/faults $(FAULTS)
+
+bench:  ## measure gradent beside its peers in ten minutes, most of it below .bench; BENCH="--strict --rounds 25"
+	@$(PYTHON) -m bench $(BENCH)
+
+instructions: $(VENV)/dev  ## count what the commands cron calls take, and hold CI to that; needs valgrind
+	@$(BIN)/python -m bench.instructions
 
 check: lint types floors test faults  ## what CI runs
 
@@ -48,8 +54,8 @@ lock: $(VENV)/dev  ## choose the newest versions that pyproject.toml allows and 
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --custom-compile-command "make lock" --group dev pyproject.toml -o requirements-dev.lock
 
-clean:  ## remove what `make run` and the checks leave, but not .venv
-	@rm -rf .gradent examples/made .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+clean:  ## remove what `make run`, `make bench` and the checks leave, but not .venv
+	@rm -rf .gradent .bench examples/made .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -1,10 +1,13 @@
-"""How long planning takes, and how that grows: python bench/planner.py.
+"""How long planning takes, and how that grows: python bench/planner.py [--json].
 
 For each number of assignments two plans, one in which all fits and one in which half does not: seconds of processor
 time (the median of several), made anew and again with itself as what is known, with five busy events an assignment.
 """
 
-from dataclasses import replace
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from time import process_time
@@ -49,33 +52,60 @@ def events(number: int, days: int) -> list[Busy]:
     return found
 
 
-def measure(work: Work, busy: list[Busy], rules: Rules, times: int) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One size: `anew` and `again` in seconds, what could be placed, and how many assignments come short."""
+
+    assignments: int
+    events: int
+    days: int
+    load: str
+    anew: float
+    again: float
+    sessions: int
+    short: int
+
+
+def measure(load: str, effort: float, number: int, busy: int, rules: Rules, days: int, times: int) -> Row:
     """The median seconds for a plan made anew, and for the same with that plan known."""
+    work, taken = assignments(number, effort, days), events(busy, days)
 
     def plan(sessions: tuple[Session, ...]) -> tuple[Plan, float]:
         begun = process_time()
-        found = schedule(work, busy=busy, sessions=sessions, settled={}, rules=rules, now=NOW, zone=UTC)
+        found = schedule(work, busy=taken, sessions=sessions, settled={}, rules=rules, now=NOW, zone=UTC)
         return found, process_time() - begun
 
     anew = [plan(()) for _ in range(times)]
     again = [plan(anew[0][0].sessions) for _ in range(times)]
     first, second = (median(seconds for _, seconds in each) for each in (anew, again))
     found = anew[0][0]
-    return f"{first:8.3f} s anew {second:8.3f} s again {len(found.sessions):6} sessions {len(found.short):6} short"
+    sessions, short = len(found.sessions), len(found.short)
+    return Row(
+        assignments=number, events=busy, days=days, load=load, anew=first, again=second, sessions=sessions, short=short
+    )
 
 
-def main() -> None:
-    """Print a line for each size."""
+def rows() -> Iterator[Row]:
+    """One for each size and load: first what a student may have, then how it grows."""
     usual = Rules(horizon_days=120)
-    for name, effort in (("fits", 2), ("too much", 9)):
-        print(f"   200 assignments   2000 events  120 days  {name:8}", end=" ")
-        print(measure(assignments(200, effort, 120), events(2000, 120), usual, 5), flush=True)
+    for load, effort in (("fits", 2), ("too much", 9)):
+        yield measure(load, effort, 200, 2000, usual, 120, 5)
     for number in (10, 100, 1_000, 10_000):
         days = -(-number * 366 // 10_000)
         wide = Rules(hours=(((0, 24 * 60),),) * 7, max_per_day=timedelta(hours=16), horizon_days=days + 1)
-        for name, effort, rules in (("fits", 0.25, wide), ("too much", 1.5, replace(usual, horizon_days=days + 1))):
-            row = measure(assignments(number, effort, days), events(5 * number, days), rules, 3)
-            print(f"{number:6} assignments {5 * number:6} events {days:4} days  {name:8} {row}", flush=True)
+        for load, effort, rules in (("fits", 0.25, wide), ("too much", 1.5, replace(usual, horizon_days=days + 1))):
+            yield measure(load, effort, number, 5 * number, rules, days, 3)
+
+
+def main() -> None:
+    """Print a line for each, or all of them as JSON."""
+    if sys.argv[1:] == ["--json"]:
+        print(json.dumps([asdict(row) for row in rows()]))
+        return
+    for row in rows():
+        size = f"{row.assignments:6} assignments {row.events:6} events {row.days:4} days  {row.load:8}"
+        took = f"{row.anew:8.3f} s anew {row.again:8.3f} s again"
+        print(f"{size} {took} {row.sessions:6} sessions {row.short:6} short", flush=True)
 
 
 if __name__ == "__main__":
