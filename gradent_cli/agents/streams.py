@@ -1,0 +1,413 @@
+"""What the streams of coding agents say, in one form: tools that begin and end, words, the end, what was used.
+
+Each of them writes one JSON object a line with a `type`, and no two agree on the rest. Known are gradent's own form
+(`docs/agents.md`) and, as their sources or documents have them:
+
+- Claude Code `--output-format stream-json` (https://github.com/anthropics/claude-agent-sdk-python, message parser)
+- Codex `exec --json` (https://github.com/openai/codex, exec_events.rs)
+- Gemini CLI `--output-format stream-json` (https://github.com/google-gemini/gemini-cli, output/types.ts)
+- OpenCode `run --format json`, Cursor `-p --output-format stream-json`, AG-UI (https://docs.ag-ui.com)
+
+Nothing here raises, whatever is in an object: what is not understood is no event.
+"""
+
+import json
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gradent_cli.text import one_line
+
+_TEXT = 1000
+"""Characters of a result, an error or a summary."""
+_OPEN = 10_000
+"""So many tools that have begun are remembered until they end."""
+_SAID = 65_536
+"""Characters of a message that comes in pieces."""
+_OURS = "gradent"
+"""The name by which our MCP server is to be known to a coding agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A tool began. `own` is one of gradent's, `incidental` the single step of a coding agent."""
+
+    id: str | None
+    tool: str
+    title: str = ""
+    incidental: bool = True
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """A tool ended; `error` None means that it worked. `tool` is empty where only its id was said."""
+
+    id: str | None
+    tool: str = ""
+    title: str = ""
+    result: str = ""
+    details: tuple[str, ...] = ()
+    changed: bool = True
+    error: str | None = None
+    incidental: bool = True
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The agent's own words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How it says that it ended."""
+
+    summary: str | None = None
+    lines: tuple[str, ...] = ()
+    changed: bool = True
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What a language model has used so far, in all."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+Event = Started | Completed | Said | Ended | Used
+
+
+class Translator:
+    """Takes the objects of one stream in their order."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[str, Started] = OrderedDict()
+        self._said: OrderedDict[str, str] = OrderedDict()
+        self._input = self._output = 0
+
+    def take(self, value: Mapping[str, Any]) -> tuple[Event, ...]:
+        """The events of one object."""
+        kind = value.get("type")
+        read = _READERS.get(kind) if isinstance(kind, str) else None
+        return tuple(read(self, value)) if read is not None else ()
+
+    # ── gradent's own form ──
+
+    def _native_started(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        yield Started(
+            id=_id(value.get("id")),
+            tool=_text(value.get("tool")) or "tool",
+            title=_text(value.get("title")),
+            incidental=False,
+            own=value.get("by") == _OURS,
+        )
+
+    def _native_completed(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        yield Completed(
+            id=_id(value.get("id")),
+            tool=_text(value.get("tool")),
+            title=_text(value.get("title")),
+            result=_text(value.get("result")),
+            details=_texts(value.get("details")),
+            changed=value.get("changed") is not False,
+            error=_reason(value.get("error")) if value.get("ok") is False else None,
+            incidental=False,
+            own=value.get("by") == _OURS,
+        )
+
+    def _native_ended(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        failed = value["type"] == "run.failed"
+        yield Ended(
+            summary=_text(value.get("summary")) or None,
+            lines=_texts(value.get("lines")),
+            changed=value.get("changed") is not False,
+            error=(_text(value.get("error")) or "it said that it failed, and gave no reason") if failed else None,
+        )
+
+    def _native_usage(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        yield Used(
+            input_tokens=_number(value.get("input_tokens")),
+            output_tokens=_number(value.get("output_tokens")),
+            cost_usd=_money(value.get("cost_usd")),
+        )
+
+    # ── Claude Code, and Cursor where it is alike ──
+
+    def _claude_assistant(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        for block in _blocks(_mapping(value.get("message")).get("content")):
+            if block.get("type") == "tool_use":
+                yield from self._begin(block.get("id"), block.get("name"), block.get("input"))
+            elif block.get("type") == "text" and not value.get("parent_tool_use_id"):
+                yield from _said(block.get("text"))
+
+    def _claude_user(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        for block in _blocks(_mapping(value.get("message")).get("content")):
+            if block.get("type") == "tool_result":
+                said = block.get("content")
+                yield self._end(block.get("tool_use_id"), said, error=said if block.get("is_error") is True else None)
+
+    def _result(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        if "stats" in value or ("status" in value and "subtype" not in value):
+            yield from self._gemini_result(value)
+            return
+        usage = _mapping(value.get("usage"))
+        cost = _money(value.get("total_cost_usd"))
+        if usage or cost is not None:
+            names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+            tokens = sum(_number(usage.get(name)) for name in names)
+            yield Used(input_tokens=tokens, output_tokens=_number(usage.get("output_tokens")), cost_usd=cost)
+        subtype, said = _text(value.get("subtype")), _text(value.get("result"))
+        if value.get("is_error") is True or subtype.startswith("error"):
+            yield Ended(error=said or _SUBTYPES.get(subtype) or f"it ended with {subtype or 'an error'}")
+        else:
+            yield Ended(summary=said or None)
+
+    # ── Gemini CLI; OpenCode, whose tool_use comes when it is over ──
+
+    def _tool_use(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        part = value.get("part")
+        if not isinstance(part, dict):
+            yield from self._begin(value.get("tool_id"), value.get("tool_name"), value.get("parameters"))
+            return
+        state = _mapping(part.get("state"))
+        if state.get("status") in ("completed", "error"):
+            failed = state.get("status") == "error"
+            yield from self._begin(part.get("callID"), part.get("tool"), state.get("input"))
+            yield self._end(
+                part.get("callID"), state.get("output"), error=state.get("error") if failed else None, failed=failed
+            )
+
+    def _gemini_tool_result(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        failed = value.get("status") == "error"
+        error = _mapping(value.get("error")).get("message") or value.get("output")
+        yield self._end(value.get("tool_id"), value.get("output"), error=error if failed else None, failed=failed)
+
+    def _gemini_message(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        if value.get("role") == "assistant":
+            yield from _said(value.get("content"))
+
+    def _gemini_result(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        stats = _mapping(value.get("stats"))
+        if stats:
+            yield Used(
+                input_tokens=_number(stats.get("input_tokens")),
+                output_tokens=_number(stats.get("output_tokens")),
+                cost_usd=None,
+            )
+        failed = value.get("status") == "error"
+        yield Ended(error=_reason(_mapping(value.get("error")).get("message")) if failed else None)
+
+    def _opencode_text(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        yield from _said(_mapping(value.get("part")).get("text"))
+
+    # ── Codex ──
+
+    def _codex_item(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        item = _mapping(value.get("item"))
+        kind = item.get("type")
+        if kind == "agent_message":
+            if value["type"] == "item.completed":
+                yield from _said(item.get("text"))
+        elif kind == "mcp_tool_call":
+            name = f"mcp__{_text(item.get('server'))}__{_text(item.get('tool'))}"
+            yield from self._codex_tool(value["type"], item, name, item.get("arguments"), item.get("result"))
+        elif kind == "command_execution":
+            given = {"command": item.get("command")}
+            yield from self._codex_tool(value["type"], item, "command", given, item.get("aggregated_output"))
+
+    def _codex_tool(
+        self, moment: str, item: Mapping[str, Any], name: str, given: object, result: object
+    ) -> Iterator[Event]:
+        id = _id(item.get("id"))
+        if id is None or id not in self._open:
+            yield from self._begin(id, name, given)
+        if moment != "item.completed":
+            return
+        code, status = item.get("exit_code"), item.get("status")
+        failed = status in ("failed", "declined") or (isinstance(code, int) and code != 0)
+        said = _mapping(item.get("error")).get("message") or result or status
+        result = _mapping(result).get("content") or result
+        yield self._end(id, result, error=said if failed else None, failed=failed)
+
+    def _codex_turn(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        if value["type"] == "turn.failed":
+            yield Ended(error=_reason(_mapping(value.get("error")).get("message")))
+            return
+        usage = _mapping(value.get("usage"))
+        self._input += _number(usage.get("input_tokens"))
+        self._output += _number(usage.get("output_tokens"))
+        yield Used(input_tokens=self._input, output_tokens=self._output, cost_usd=None)
+
+    # ── Cursor ──
+
+    def _cursor_tool(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        for name, given in _mapping(value.get("tool_call")).items():
+            call = _mapping(given)
+            if value.get("subtype") == "started":
+                yield from self._begin(value.get("call_id"), str(name).removesuffix("ToolCall"), call.get("args"))
+            elif value.get("subtype") == "completed":
+                result = _mapping(call.get("result"))
+                failed = "success" not in result
+                error = next(iter(result.values()), None) if failed else None
+                yield self._end(value.get("call_id"), result.get("success"), error=error, failed=failed)
+            return
+
+    # ── AG-UI ──
+
+    def _agui(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        match value["type"]:
+            case "TOOL_CALL_START":
+                yield from self._begin(value.get("toolCallId"), value.get("toolCallName"), None)
+            case "TOOL_CALL_RESULT":
+                yield self._end(value.get("toolCallId"), value.get("content"))
+            case "TEXT_MESSAGE_CONTENT":
+                id = str(_id(value.get("messageId")))
+                self._said[id] = (self._said.get(id, "") + str(value.get("delta") or ""))[:_SAID]
+                while len(self._said) > 100:
+                    self._said.popitem(last=False)
+            case "TEXT_MESSAGE_END":
+                yield from _said(self._said.pop(str(_id(value.get("messageId"))), ""))
+            case "RUN_FINISHED":
+                yield Ended()
+            case "RUN_ERROR":
+                yield Ended(error=_reason(value.get("message")))
+
+    # ── what they have in common ──
+
+    def _begin(self, id: object, name: object, given: object) -> Iterator[Event]:
+        tool, own = _stripped(_text(name) or "tool")
+        event = Started(id=_id(id), tool=tool, title=_title(tool, given), incidental=not own, own=own)
+        if event.id is not None:
+            self._open[event.id] = event
+            if len(self._open) > _OPEN:
+                self._open.popitem(last=False)
+        yield event
+
+    def _end(self, id: object, result: object, *, error: object = None, failed: bool | None = None) -> Completed:
+        begun = self._open.pop(_id(id) or "", None)
+        failed = error is not None if failed is None else failed
+        return Completed(
+            id=_id(id),
+            tool=begun.tool if begun else "",
+            title=begun.title if begun else "",
+            result="" if failed else _text(result),
+            error=_reason(error) if failed else None,
+            incidental=begun.incidental if begun else True,
+            own=begun.own if begun else False,
+        )
+
+
+_READERS: Mapping[str, Any] = {
+    "tool.started": Translator._native_started,
+    "tool.completed": Translator._native_completed,
+    "run.completed": Translator._native_ended,
+    "run.failed": Translator._native_ended,
+    "usage": Translator._native_usage,
+    "assistant": Translator._claude_assistant,
+    "user": Translator._claude_user,
+    "result": Translator._result,
+    "tool_use": Translator._tool_use,
+    "tool_result": Translator._gemini_tool_result,
+    "message": Translator._gemini_message,
+    "text": Translator._opencode_text,
+    "item.started": Translator._codex_item,
+    "item.completed": Translator._codex_item,
+    "turn.completed": Translator._codex_turn,
+    "turn.failed": Translator._codex_turn,
+    "tool_call": Translator._cursor_tool,
+    **dict.fromkeys(
+        (
+            "TOOL_CALL_START",
+            "TOOL_CALL_RESULT",
+            "TEXT_MESSAGE_CONTENT",
+            "TEXT_MESSAGE_END",
+            "RUN_FINISHED",
+            "RUN_ERROR",
+        ),
+        Translator._agui,
+    ),
+}
+
+_SUBTYPES = {
+    "error_max_turns": "it stopped at its limit of turns",
+    "error_max_budget_usd": "it stopped at its limit of money",
+    "error_during_execution": "it broke off",
+}
+
+
+def _stripped(name: str) -> tuple[str, bool]:
+    """A tool without the MCP server that offers it (`mcp__server__tool`), and whether that is gradent's."""
+    found = re.fullmatch(r"mcp__(.*?)__(.+)", name)
+    return (found[2], found[1] == _OURS) if found else (name, False)
+
+
+def _title(tool: str, given: object) -> str:
+    """The tool and what tells this call from others: `Bash: ls -l`, `Read: notes.md`."""
+    values = _mapping(given)
+    for name in ("description", "command", "file_path", "path", "pattern", "query", "url"):
+        if isinstance(values.get(name), str) and values[name].strip():
+            return one_line(f"{tool}: {values[name]}", 120)
+    return tool
+
+
+def _said(text: object) -> Iterator[Said]:
+    if isinstance(text, str) and text.strip():
+        yield Said(text=one_line(text, _TEXT))
+
+
+def _reason(value: object) -> str:
+    return _text(value) or "it failed and gave no reason"
+
+
+def _text(value: object) -> str:
+    """One harmless line for people of whatever JSON value stands there; empty for none."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        texts = [block.get("text") for block in value if isinstance(block, dict)]
+        if texts and all(isinstance(text, str) for text in texts):
+            value = " ".join(map(str, texts))
+    try:
+        return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str), _TEXT)
+    except (ValueError, RecursionError):  # nested beyond all reason
+        return ""
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """Lines, without those that say nothing."""
+    return tuple(filter(None, map(_text, value[:50]))) if isinstance(value, list) else ()
+
+
+def _id(value: object) -> str | None:
+    return _text(value) or None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _blocks(value: object) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, list):
+        yield from (block for block in value if isinstance(block, dict))
+
+
+def _number(value: object) -> int:
+    """A count that SQLite can hold; 0 for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return 0
+    return int(min(max(value, 0), 2**53))
+
+
+def _money(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+        return None
+    return float(value)
