@@ -429,24 +429,23 @@ def mail(config: "Config", variables: Mapping[str, str], sendmail: Path = _SENDM
 def _agent(config: "Config", past: "History | None", environ: Mapping[str, str]) -> Check:
     """Whether what cron would start is there. It is not started."""
     agent, study = config.settings.agent, config.settings.study
-    if agent.kind != "command":
+    if agent.kind not in ("study", "command"):
+        return _fine("agent", f"a Python function, {agent.callable or agent.kind}")
+    if agent.kind == "study":
         if not study.sources:
             return _warning("agent", "it has no assignments to read", "gradent config set --source URL")
         return _fine("agent", f"built in, with {count(len(study.sources), 'source')}")
     if agent.cwd is not None and not os.path.isdir(agent.cwd):  # noqa: PTH112  never raises
         return _failed("agent", f"agent.cwd, {agent.cwd}, is not a folder", f"mkdir -p {agent.cwd}")
+    from gradent_cli.agents.command import find_program
+
     given = agent.env.get("PATH")
     path = given.get_secret_value() if given else (past.fact("path") if past is not None else None)
     path = path or environ.get("PATH", os.defpath)
-    name = agent.command[0]
-    program = shutil.which(os.path.join(agent.cwd or Path.home(), name) if "/" in name else name, path=path)
-    if program is None:
-        return _failed(
-            "agent",
-            f"the program '{name}' is not there or not executable; it was looked for in PATH={path}",
-            "give its full path in agent.command, or run gradent install-cron in a shell that finds it",
-        )
-    return _fine("agent", program)
+    try:
+        return _fine("agent", find_program(agent.command[0], path=path, folder=agent.cwd or Path.home()))
+    except GradentError as error:
+        return _refused("agent", error)
 
 
 def _network(config: "Config", now: datetime, zone: tzinfo) -> list[Check]:

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from gradent_cli.agents import RunContext, ToolCallTracker
-from gradent_cli.agents.command import LOG_BYTES, TAIL_BYTES, CommandAgent
-from gradent_cli.errors import AgentError, AgentTimeoutError, StateError
+from gradent_cli.agents.command import CommandAgent
+from gradent_cli.agents.output import LOG_BYTES, TAIL_BYTES
+from gradent_cli.errors import AgentError, AgentTimeoutError, StateError, UnavailableError
 from gradent_cli.interrupts import Interrupts
+from gradent_cli.records import Usage
 from tests.street import unruly
 from tests.street.clock import NOW, Clock
 
@@ -39,6 +41,7 @@ class Stage:
         self.calls = []
         self.lines = []
         self.kept = []
+        self.usage = []
         self.moment, self.then = "agent: up", lambda: None
 
     def log(self, text):
@@ -58,6 +61,7 @@ class Stage:
             previous=None,
             log=self.log,
             keep_output=self.kept.append,
+            used=self.usage.append,
             **({"shield": shield} if shield else {}),
         )
         return agent.run(context)
@@ -487,3 +491,163 @@ def test_the_program_starts_with_signals_as_usual(stage, program):
     """TERM must end an agent that does nothing about it."""
     report = stage.run(program("print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, flush=True)"))
     assert report.summary == "True"
+
+
+# ── what it is given ──
+
+
+@pytest.mark.parametrize(
+    ("stdin", "argument", "read"),
+    [
+        (None, "x", "Plan 'my' week"),
+        (None, "{prompt}", ""),
+        ("prompt", "{prompt}", "Plan 'my' week"),
+        ("none", "x", ""),
+    ],
+)
+def test_standard_input(stage, program, stdin, argument, read):
+    """The prompt, if no argument has it; or what `agent.stdin` says."""
+    argv = [*program("print(repr(sys.stdin.read()))"), argument]
+    assert stage.run(argv, prompt="Plan 'my' week", stdin=stdin).summary == repr(read)
+
+
+def test_the_context_on_standard_input(stage, program):
+    """`agent.stdin = "context"` is the same document as the file's."""
+    argv = program(
+        "a = sys.stdin.read(); b = open(os.environ['GRADENT_CONTEXT_FILE']).read(); print(a == b, len(a) > 9)"
+    )
+    assert stage.run(argv, stdin="context").summary == "True True"
+
+
+def test_a_program_that_never_reads_its_standard_input(stage):
+    """A prompt that no pipe could hold keeps nobody waiting."""
+    assert stage.run(["sh", "-c", "echo done"], prompt="x" * 5_000_000).summary == "done"
+
+
+# ── the second way in ──
+
+APPEND = """
+def emit(**event):
+    with open(os.environ["GRADENT_EVENTS"], "a") as file:
+        file.write(json.dumps(event) + "\\n")
+"""
+
+
+def told(stage):
+    return [(call.tool, call.status, call.result) for call in stage.calls]
+
+
+def test_events_by_file(stage, program):
+    """They count as those on standard output do, the last ones too, and what is half or junk is none."""
+    argv = program(
+        APPEND + "emit(type='tool.started', id='1', tool='fetch', title='Fetch')\n"
+        "emit(type='tool.completed', id='1', tool='fetch', ok=True, result='3', details=['a', 'b'])\n"
+        "open(os.environ['GRADENT_EVENTS'], 'ab').write(b'\\xff{{\\n{\"type\": 3}\\n')\n"
+        "emit(type='run.completed', summary='Fine', lines=['One'], changed=False)\n"
+        "open(os.environ['GRADENT_EVENTS'], 'a').write('{\"type\": \"run.failed\"')\n"
+        "print('not this')"
+    )
+    report = stage.run(argv)
+    assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "3")]
+    assert stage.calls[-1].details == ("a", "b")
+    assert (report.summary, report.lines, report.changed, report.error) == ("Fine", ("One",), False, None)
+
+
+def test_what_comes_both_ways_counts_once(stage, program):
+    """With an id or without, whichever way is the first; the same thing done twice counts twice."""
+    argv = program(
+        APPEND + "def both(**event):\n    emit(**event); print(json.dumps(event), flush=True)\n"
+        "both(type='tool.started', id='1', tool='fetch')\n"
+        "both(type='tool.completed', id='1', tool='fetch', ok=True, result='by id')\n"
+        "for _ in range(2): both(type='tool.completed', tool='plan', ok=True, result='no id')\n"
+    )
+    stage.run(argv)
+    completed = [call for call in told(stage) if call[1] == "completed"]
+    assert sorted(completed) == [
+        ("fetch", "completed", "by id"),
+        ("plan", "completed", "no id"),
+        ("plan", "completed", "no id"),
+    ]
+
+
+def test_our_own_tools_are_told_by_the_file(stage, program):
+    """What a coding agent's stream says of them is less, and counts only where the file does not tell of it."""
+    argv = program(
+        APPEND + "use = {'type': 'tool_use', 'name': 'mcp__gradent__check', 'input': {}}\n"
+        "def call(id, known):\n"
+        "    print(json.dumps({'type': 'assistant', 'message': {'content': [use | {'id': id}]}}), flush=True)\n"
+        "    if known:\n"
+        "        emit(type='tool.started', id='check-1', tool='check', title='Check', by='gradent')\n"
+        "        emit(type='tool.completed', id='check-1', tool='check', ok=True, result='exact', by='gradent')\n"
+        "    result = {'type': 'tool_result', 'tool_use_id': id, 'content': 'refused', 'is_error': not known}\n"
+        "    print(json.dumps({'type': 'user', 'message': {'content': [result]}}), flush=True)\n"
+        "call('a', True)\ncall('b', False)\n"
+    )
+    stage.run(argv)
+    ended = [(call.tool, call.status, call.result or call.error, call.incidental) for call in stage.calls]
+    assert [each for each in ended if each[1] != "started"] == [
+        ("check", "completed", "exact", False),
+        ("check", "failed", "refused", False),
+    ]
+
+
+def test_a_stream_of_a_coding_agent(stage, program):
+    """Its steps are on record as incidental, its words are log text, its end the summary, its use is kept."""
+    lines = [
+        {"type": "assistant", "message": {"content": [{"type": "text", "text": "Let me look."}]}},
+        {"type": "assistant", "message": {"content": [{"type": "tool_use", "id": "a", "name": "Bash", "input": {}}]}},
+        {"type": "user", "message": {"content": [{"type": "tool_result", "tool_use_id": "a", "content": "x"}]}},
+        {"type": "result", "subtype": "success", "result": "Planned 3", "total_cost_usd": 0.25, "usage": {}},
+    ]
+    report = stage.run(program(f"for line in {lines!r}: print(json.dumps(line))"))
+    assert [(call.tool, call.status, call.incidental) for call in stage.calls] == [
+        ("Bash", "started", True),
+        ("Bash", "completed", True),
+    ]
+    assert "agent: Let me look." in stage.lines
+    assert (report.summary, report.error) == ("Planned 3", None)
+    assert stage.usage == [Usage(cost_usd=0.25)]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "error"),
+    [
+        ({"type": "result", "subtype": "success", "is_error": True, "result": "no credit"}, 0, "no credit"),
+        ({"type": "turn.failed", "error": {"message": "no credit"}}, 0, "no credit"),
+        ({"type": "result", "subtype": "success", "result": "Fine"}, 3, "the program exited with 3"),
+    ],
+)
+def test_what_a_stream_says_of_its_end(stage, program, line, code, error):
+    """The exit status decides first; an error result is a failure though the program exits with 0."""
+    report = stage.run(program(f"print(json.dumps({line!r})); sys.exit({code})"))
+    assert report.error is not None
+    assert report.error.startswith(error)
+
+
+# ── before it begins ──
+
+
+def test_preflight(tmp_path):
+    """The program, its folder, and what interprets it are looked for, where the program will look."""
+    script = tmp_path / "agent"
+    script.write_text("#!/usr/bin/env no-such-node\n")
+    script.chmod(0o755)
+    other = tmp_path / "other"
+    other.write_text("#!/bin/sh\n")
+    other.chmod(0o755)
+
+    def said(argv, **changes):
+        options = {"prompt": "", "cwd": None, "environ": {"PATH": "/usr/bin:/bin"}, "idle_timeout": None}
+        agent = CommandAgent(argv=argv, grace=timedelta(seconds=1), **options | changes)
+        try:
+            agent.preflight()
+        except UnavailableError as error:
+            return error.message
+        return ""
+
+    assert said([str(other)]) == ""
+    assert said(["./other"], cwd=tmp_path) == ""
+    assert said(["other"], environ={"PATH": str(tmp_path)}) == ""
+    assert "'other' is not there or not executable; it was looked for in PATH=/usr/bin:/bin" in said(["other"])
+    assert f"{script} needs 'no-such-node', which is not there" in said([str(script)])
+    assert said(["true"], cwd=tmp_path / "gone") == f"agent.cwd, {tmp_path / 'gone'}, is not a folder"

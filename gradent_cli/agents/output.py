@@ -1,0 +1,306 @@
+"""What an agent that is a process says: its output and its event file, as tool calls, log text and a report."""
+
+import json
+import os
+import re
+import signal
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from gradent_cli.agents import RunContext, ToolCallTracker
+from gradent_cli.agents.streams import Completed, Ended, Said, Started, Translator, Used
+from gradent_cli.records import Report, Usage
+from gradent_cli.text import clean, one_line
+
+TAIL_BYTES = 65_536
+"""What the history keeps of the output, from its end."""
+LOG_BYTES = 65_536
+"""What the log gets of the plain lines, from their beginning: the log of other runs must not be washed away."""
+LINE_BYTES = 1_048_576
+"""Of one event. Of a plain line `_PLAIN_BYTES` are enough for what is shown of it."""
+_PLAIN_BYTES = 8192
+_READ_BYTES = 65_536
+_REMEMBERED = 4096
+"""Of so many events it is known whether the other channel told them, too."""
+_OBJECT = re.compile(rb"\n[ \t\r\v\f]*(\{[^\n]*)")
+
+Channel = Literal["output", "file"]
+
+
+class Reader:
+    """Takes what the program writes: events to the tracker, other lines to the log, the end of all of it as tail.
+
+    Args:
+        events: the file to which events are appended, the second way in. What comes both ways counts once.
+
+    What does not look like an event is never taken apart into lines beyond what the log gets: that would cost more
+    than all the rest of a run.
+    """
+
+    def __init__(self, context: RunContext, events: Path) -> None:
+        self._tools: ToolCallTracker = context.tools
+        self._log = context.log
+        self._used = context.used
+        self._file = _EventFile(events)
+        self._translators: Mapping[Channel, Translator] = {"output": Translator(), "file": Translator()}
+        self._counts: OrderedDict[object, dict[Channel, int]] = OrderedDict()
+        self._run_id = context.run_id
+        self._tail = _Tail()
+        self._begun = bytearray()
+        self._complaint = b""
+        self._loggable = LOG_BYTES
+        self._unlogged = 0
+        self._last_line = b""
+        self._ended = Ended()
+        self._error: str | None = None
+        self._usage: Usage | None = None
+
+    def output(self, chunk: bytes) -> None:
+        self._tail.add(chunk)
+        first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
+        if first < 0:
+            self._begin(chunk)
+            return
+        if self._begun:
+            self._begin(chunk[:first])
+            self._lines(bytes(self._begun) + b"\n")
+            self._begun.clear()
+            self._lines(chunk[first + 1 : last + 1])
+        else:
+            self._lines(chunk[: last + 1])
+        self._begin(chunk[last + 1 :])
+
+    def complaint(self, chunk: bytes) -> None:
+        self._tail.add(chunk)
+        said = self._complaint + chunk[-_PLAIN_BYTES:]
+        self._remember(said)
+        self._complaint = said[said.rfind(b"\n") + 1 :][-_PLAIN_BYTES:]
+
+    def look(self) -> bool:
+        """Read what is new in the event file; whether there was anything."""
+        lines = self._file.new_lines()
+        for line in lines:
+            if (event := _event(line)) is not None:
+                self._happened(event, "file")
+        return bool(lines)
+
+    def end(self) -> None:
+        if self._begun:
+            self._lines(bytes(self._begun))
+        self.look()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def say_what_is_not_logged(self) -> None:
+        if self._unlogged:
+            self._log(f"agent: [{self._unlogged:,} bytes more; their end is in gradent history {self._run_id}]")
+
+    def tail(self) -> str:
+        return self._tail.text()
+
+    def report(self, exit_code: int) -> Report:
+        """How it ended, in words; a negative exit code is the signal that ended it, as subprocess says."""
+        error, last = self._error, _readable(self._last_line)
+        if exit_code != 0:
+            how = f"was ended by {_signal_name(-exit_code)}" if exit_code < 0 else f"exited with {exit_code}"
+            said = error or last
+            error = f"the program {how}" + (f": {said}" if said else "")
+        return Report(
+            summary=self._ended.summary or last or "the program ended without a word",
+            lines=self._ended.lines,
+            changed=self._ended.changed,
+            error=error,
+            exit_code=exit_code,
+            output_tail=self.tail(),
+        )
+
+    def _begin(self, part: bytes) -> None:
+        """More of a line whose end has not come; what would be too long of it is left out."""
+        if part:
+            limit = LINE_BYTES if (self._begun or part)[:_PLAIN_BYTES].lstrip()[:1] == b"{" else _PLAIN_BYTES
+            room = max(0, limit - len(self._begun))
+            self._begun += part[:room]
+            self._unlogged += len(part[room:])
+
+    def _lines(self, data: bytes) -> None:
+        if b"{" not in data:
+            self._plain(data)
+            return
+        data = b"\n" + data
+        told = 1
+        for match in _OBJECT.finditer(data):
+            event = _event(match[1]) if b'"type"' in match[1] else None
+            if event is not None:
+                self._plain(data[told : match.start() + 1])
+                self._happened(event, "output")
+                told = match.end() + 1
+        self._plain(data[told:])
+
+    def _plain(self, lines: bytes) -> None:
+        if not lines or lines.isspace():
+            return
+        self._remember(lines)
+        logged = lines
+        if len(lines) > self._loggable:
+            logged = lines[: lines.rfind(b"\n", 0, self._loggable) + 1]
+            self._unlogged += len(lines) - len(logged)
+        self._loggable -= len(logged) if len(logged) == len(lines) else self._loggable
+        shown = (one_line(line.decode(errors="replace"), 2000) for line in logged.split(b"\n"))
+        if text := "\n".join(f"agent: {line}" for line in shown if line):
+            self._log(text)
+
+    def _remember(self, lines: bytes) -> None:
+        """The last line that says something explains a failure. It is made readable when it is asked for."""
+        end = len(lines)
+        while end > 0:
+            start = lines.rfind(b"\n", 0, end) + 1
+            line = lines[max(start, end - _PLAIN_BYTES) : end]
+            # Only a short one can be nothing but escapes.
+            if line.strip() and (len(line) > 100 or b"\x1b" not in line or _readable(line)):
+                self._last_line = line
+                return
+            end = start - 1
+
+    def _happened(self, value: Mapping[str, Any], channel: Channel) -> None:
+        for event in self._translators[channel].take(value):
+            match event:
+                case Started() | Completed():
+                    self._tool(event, channel)
+                case Said(text=text):
+                    self._plain(text.encode(errors="replace") + b"\n")
+                case Ended():
+                    self._error = event.error or self._error
+                    if event.summary or event.lines:
+                        self._ended = event
+                case Used():
+                    self._spend(event)
+
+    def _tool(self, event: Started | Completed, channel: Channel) -> None:
+        """Our own tools tell exactly what they did by the file, so elsewhere only their ends are counted."""
+        if event.own and channel == "output":
+            if isinstance(event, Started):
+                return
+            self.look()
+        if not self._is_first(event, channel):
+            return
+        if isinstance(event, Started):
+            self._tools.started(event.tool, event.title, id=event.id, incidental=event.incidental)
+            return
+        id = event.id or self._tools.started(event.tool or "tool", event.title, incidental=event.incidental)
+        self._tools.completed(
+            id,
+            tool=event.tool,
+            title=event.title,
+            result=event.result,
+            details=event.details,
+            changed=event.changed,
+            error=event.error,
+            incidental=event.incidental,
+        )
+
+    def _is_first(self, event: Started | Completed, channel: Channel) -> bool:
+        """Whether the other channel has not told this one: the nth of its kind there is the nth of its kind here."""
+        if event.own:
+            kind: object = (type(event), event.tool)
+        else:
+            kind = event if event.id is None else (type(event), event.id)
+        counts = self._counts.setdefault(kind, {"output": 0, "file": 0})
+        self._counts.move_to_end(kind)
+        if len(self._counts) > _REMEMBERED:
+            self._counts.popitem(last=False)
+        counts[channel] += 1
+        return counts[channel] > counts["file" if channel == "output" else "output"]
+
+    def _spend(self, event: Used) -> None:
+        usage = Usage(input_tokens=event.input_tokens, output_tokens=event.output_tokens, cost_usd=event.cost_usd)
+        if usage != self._usage:
+            self._usage = usage
+            self._used(usage)
+
+
+class _EventFile:
+    """Lines that others append; read from where the last look ended. A line that is too long is no event."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self._begun = b""
+        self._skipping = False
+
+    def new_lines(self) -> list[bytes]:
+        lines: list[bytes] = []
+        while chunk := os.read(self._descriptor, _READ_BYTES):
+            *whole, begun = (self._begun + chunk).split(b"\n")
+            if whole and self._skipping:
+                whole, self._skipping = whole[1:], False
+            self._begun = begun
+            if len(begun) > LINE_BYTES:
+                self._begun, self._skipping = b"", True
+            lines += whole
+        return lines
+
+    def close(self) -> None:
+        with suppress(OSError):
+            os.close(self._descriptor)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has only a number
+        return f"signal {number}"
+
+
+def _event(raw: bytes) -> dict[str, Any] | None:
+    """The JSON object with a string `type` that this line is; None for anything else.
+
+    One bad byte or a tab in a title is no reason to lose the event: shell scripts put JSON together by `echo`.
+    """
+    try:
+        value = json.loads(raw.decode(errors="replace"), strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
+
+
+def _readable(line: bytes) -> str:
+    """What is readable of a line; of one that was written over and over, as progress is, the last state."""
+    parts = (one_line(part) for part in reversed(line.decode(errors="replace").splitlines()))
+    return next(filter(None, parts), "")
+
+
+class _Tail:
+    """The last `TAIL_BYTES` of what was added, without copying what streams by."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self._seen = 0
+
+    def add(self, chunk: bytes) -> None:
+        self._seen += len(chunk)
+        self._size += len(chunk)
+        if self._chunks and len(self._chunks[-1]) + len(chunk) <= 4096:
+            chunk = self._chunks.pop() + chunk  # one byte at a time would cost forty times its size
+        self._chunks.append(chunk)
+        while self._size - len(self._chunks[0]) >= TAIL_BYTES:
+            self._size -= len(self._chunks.popleft())
+
+    def text(self) -> str:
+        """Harmless, and where something is cut that is said first; it begins with a whole line where one is near."""
+        kept = b"".join(self._chunks)
+        if self._seen > TAIL_BYTES:
+            start = len(kept) - TAIL_BYTES
+            # Half a line could be half a secret, which nobody would know any more.
+            line = kept.find(b"\n", max(0, start - 1), start + 4096) + 1
+            if 0 < line < len(kept):
+                start = line
+            while start < len(kept) - 1 and kept[start] & 0xC0 == 0x80:
+                start += 1
+            kept = kept[start:]
+        text = clean(kept.decode(errors="replace"))
+        cut = self._seen - len(kept)
+        return f"[{cut:,} bytes before this are cut]\n{text}" if cut else text
