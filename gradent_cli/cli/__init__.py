@@ -18,6 +18,8 @@ from gradent_cli import __version__, paths
 from gradent_cli.cli import config as config_commands
 from gradent_cli.cli import cron as cron_commands
 from gradent_cli.cli import doctor as doctor_commands
+from gradent_cli.cli import emit as emit_commands
+from gradent_cli.cli import host as host_commands
 from gradent_cli.cli import inspect as inspect_commands
 from gradent_cli.cli import notify as notify_commands
 from gradent_cli.cli import progress as progress_commands
@@ -84,6 +86,8 @@ app.command("log")(progress_commands.log)
 app.command("done")(progress_commands.done)
 app.command("edit")(progress_commands.edit)
 app.command("suggestions")(suggestions_commands.suggestions)
+app.command("emit")(emit_commands.emit)
+app.command("host", hidden=True)(host_commands.host)
 app.add_typer(notify_commands.app, name="notify")
 
 

@@ -1,6 +1,8 @@
 """The agents, built from the config: what `run` hands to the corridor, and what lends its tools to others."""
 
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from gradent_cli.agents import Agent
+    from gradent_cli.agents.callable import CallableAgent
     from gradent_cli.agents.command import CommandAgent
     from gradent_cli.agents.study import StudyAgent
     from gradent_cli.agents.study.cache import FeedCache
@@ -30,9 +33,13 @@ def open_agent(
     dry_run: bool,
 ) -> "Agent":
     """The agent that `agent.kind` names."""
-    if config.settings.agent.kind == "command":
-        return _command_agent(config, environ, connection, trigger=trigger)
-    return study_agent(config, connection, zone, dry_run=dry_run)
+    kind = config.settings.agent.kind
+    if kind == "study":
+        return study_agent(config, connection, zone, dry_run=dry_run)
+    environ = _own_environment(config, environ, connection, trigger=trigger, dry_run=dry_run)
+    if kind == "command":
+        return _command_agent(config, environ)
+    return _callable_agent(config, environ)
 
 
 def study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinfo, *, dry_run: bool) -> "StudyAgent":
@@ -100,27 +107,67 @@ def _publisher(
     )
 
 
-def _command_agent(
-    config: "Config", environ: Mapping[str, str], connection: "sqlite3.Connection", *, trigger: str
-) -> "CommandAgent":
-    """The program gets the environment of this process, but when scheduled the PATH of the shell that installed it."""
-    from gradent_cli.agents.command import CommandAgent
+def _own_environment(
+    config: "Config", environ: Mapping[str, str], connection: "sqlite3.Connection", *, trigger: str, dry_run: bool
+) -> dict[str, str]:
+    """That of this process, but when scheduled with the PATH of the shell that installed it."""
     from gradent_cli.history import History
 
-    agent = config.settings.agent
     path = History(connection).fact("path") if trigger != "manual" else None
+    return {
+        **environ,
+        "GRADENT_CONFIG": str(config.path),
+        **({"GRADENT_DRY_RUN": "1"} if dry_run else {}),
+        **({"PATH": path} if path else {}),
+        **{name: value.get_secret_value() for name, value in config.settings.agent.env.items()},
+    }
+
+
+def _command_agent(config: "Config", environ: Mapping[str, str]) -> "CommandAgent":
+    from gradent_cli.agents.command import CommandAgent
+
+    agent = config.settings.agent
     return CommandAgent(
         argv=agent.command,
         prompt=agent.prompt,
         cwd=agent.cwd,
-        environ={
-            **environ,
-            **({"PATH": path} if path else {}),
-            **{name: value.get_secret_value() for name, value in agent.env.items()},
-        },
+        stdin=agent.stdin,
+        environ=environ,
         idle_timeout=agent.idle_timeout,
         grace=agent.grace,
     )
+
+
+def _callable_agent(config: "Config", environ: Mapping[str, str]) -> "CallableAgent":
+    from gradent_cli.agents.callable import CallableAgent
+
+    # -P: the folder that the run was started in is not to lend its modules to gradent itself.
+    argv = [sys.executable, "-P", "-u", "-m", "gradent_cli", "--config", str(config.path), "host"]
+    agent = config.settings.agent
+    return CallableAgent(
+        function=function_of(config),
+        process=replace(_command_agent(config, environ), argv=argv, stdin="none", name=agent.kind),
+        name=agent.kind,
+    )
+
+
+def function_of(config: "Config") -> str:
+    """`package.module:function` of a Python agent: the config's own, or that of the entry point that it names.
+
+    Raises:
+        UnavailableError: the package that offered it is not installed any more.
+    """
+    from importlib.metadata import entry_points
+
+    from gradent_cli.config.schema import AGENT_GROUP
+    from gradent_cli.errors import UnavailableError
+
+    agent = config.settings.agent
+    if agent.kind == "callable" and agent.callable is not None:
+        return agent.callable
+    for entry in entry_points(group=AGENT_GROUP, name=agent.kind):
+        return entry.value
+    raise UnavailableError(f"the agent {agent.kind!r} is not installed any more")
 
 
 def _secret(value: "SecretStr | None") -> str | None:

@@ -123,7 +123,6 @@ _OTHER_VARIABLES = (
     "GRADENT_CONTEXT_FILE",
     "GRADENT_DRY_RUN",
     "GRADENT_EVENTS",
-    "GRADENT_PROMPT",
     "GRADENT_RUN_ID",
 )
 """Those that are not a key's: which config, and what a run tells its agent."""
