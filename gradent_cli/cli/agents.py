@@ -1,9 +1,12 @@
 """The agents, built from the config: what `run` hands to the corridor, and what lends its tools to others."""
 
+import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -110,17 +113,22 @@ def _publisher(
 def _own_environment(
     config: "Config", environ: Mapping[str, str], connection: "sqlite3.Connection", *, trigger: str, dry_run: bool
 ) -> dict[str, str]:
-    """That of this process, but when scheduled with the PATH of the shell that installed it."""
+    """That of this process, but when scheduled with the PATH of the shell that installed it; `gradent` is on it."""
     from gradent_cli.history import History
 
     path = History(connection).fact("path") if trigger != "manual" else None
-    return {
+    given = {
         **environ,
         "GRADENT_CONFIG": str(config.path),
         **({"GRADENT_DRY_RUN": "1"} if dry_run else {}),
         **({"PATH": path} if path else {}),
         **{name: value.get_secret_value() for name, value in config.settings.agent.env.items()},
     }
+    path = given.get("PATH", os.defpath)
+    ours = Path(sys.executable).parent
+    if shutil.which("gradent", path=path) is None and (ours / "gradent").exists():
+        given["PATH"] = f"{path}{os.pathsep}{ours}"  # at the end: nothing else of ours is to be found first
+    return given
 
 
 def _command_agent(config: "Config", environ: Mapping[str, str]) -> "CommandAgent":
