@@ -553,6 +553,35 @@ def test_events_by_file(stage, program):
     assert (report.summary, report.lines, report.changed, report.error) == ("Fine", ("One",), False, None)
 
 
+def test_what_was_done_before_the_time_was_over(stage, program):
+    """An event that came just before the end of the time is on record."""
+    argv = program(
+        APPEND + "emit(type='tool.completed', id='1', tool='fetch', ok=True, result='3')\nprint('up', flush=True)\n"
+        "time.sleep(60)"
+    )
+
+    def over():
+        raise AgentTimeoutError("over")
+
+    stage.then = over
+    with pytest.raises(AgentTimeoutError):
+        stage.run(argv)
+    assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "3")]
+
+
+def test_an_event_file_that_grows_without_end(stage, program):
+    """Lines that are too long are no events, and whoever is faster than we read does not hold the run."""
+    argv = program(
+        APPEND + "path = os.environ['GRADENT_EVENTS']\n"
+        "open(path, 'a').write('{\"type\": \"run.failed\", \"error\": \"' + 'x' * 5_000_000 + '\"}\\n')\n"
+        "emit(type='tool.completed', id='1', tool='fetch', ok=True, result='3')\n"
+        "subprocess.Popen(['sh', '-c', 'while :; do echo x; done >> \"$GRADENT_EVENTS\"'])\n"
+        "time.sleep(0.5)"
+    )
+    assert stage.run(argv).error is None
+    assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "3")]
+
+
 def test_what_comes_both_ways_counts_once(stage, program):
     """With an id or without, whichever way is the first; the same thing done twice counts twice."""
     argv = program(

@@ -96,6 +96,8 @@ class CommandAgent:
                     raise
                 self._end(tree, context)  # a signal may have struck before the shield was up
                 if not (followed and isinstance(error, AgentTimeoutError)):
+                    with context.shield(), suppress(StateError):
+                        reader.look()  # what it did until then
                     context.keep_output(reader.tail())
                     raise  # else the program was done in time, and only ending what it left behind took too long
             finally:

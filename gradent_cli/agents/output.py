@@ -5,7 +5,7 @@ import os
 import re
 import signal
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -81,11 +81,12 @@ class Reader:
 
     def look(self) -> bool:
         """Read what is new in the event file; whether there was anything."""
-        lines = self._file.new_lines()
-        for line in lines:
+        anything = False
+        for line in self._file.new_lines():
+            anything = True
             if (event := _event(line)) is not None:
                 self._happened(event, "file")
-        return bool(lines)
+        return anything
 
     def end(self) -> None:
         if self._begun:
@@ -227,20 +228,22 @@ class _EventFile:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDONLY)
+        self._offset = 0
         self._begun = b""
         self._skipping = False
 
-    def new_lines(self) -> list[bytes]:
-        lines: list[bytes] = []
-        while chunk := os.read(self._descriptor, _READ_BYTES):
+    def new_lines(self) -> Iterator[bytes]:
+        """Those that are there by now: who goes on appending is not waited for."""
+        size = os.fstat(self._descriptor).st_size
+        while self._offset < size and (chunk := os.pread(self._descriptor, _READ_BYTES, self._offset)):
+            self._offset += len(chunk)
             *whole, begun = (self._begun + chunk).split(b"\n")
             if whole and self._skipping:
                 whole, self._skipping = whole[1:], False
             self._begun = begun
             if len(begun) > LINE_BYTES:
                 self._begun, self._skipping = b"", True
-            lines += whole
-        return lines
+            yield from whole
 
     def close(self) -> None:
         with suppress(OSError):
