@@ -20,7 +20,7 @@ from gradent_cli.agents.study.assess import History, assess, outdated, with_risk
 from gradent_cli.agents.study.free import Budget, Day, days, quarter_down
 from gradent_cli.agents.study.naming import Names
 from gradent_cli.agents.study.remedy import ON_TOP
-from gradent_cli.agents.study.schedule import Rules, planned_minutes, schedule
+from gradent_cli.agents.study.schedule import Judged, Rules, planned_minutes, schedule, schedule_proposed
 from gradent_cli.agents.study.sessions import PlanChanges
 from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes, Store
 from gradent_cli.agents.study.suggest import suggest
@@ -99,11 +99,9 @@ class StudyAgent:
         plan_path: Path | None,
         publisher: "Publisher | None" = None,
     ) -> None:
+        self.store, self.rules, self.zone = store, rules, zone
         self._sources = sources
         self._calendars = calendars
-        self._store = store
-        self._rules = rules
-        self._zone = zone
         self._plan_path = plan_path
         self._publisher = publisher if rules.auto_schedule else None
 
@@ -131,9 +129,9 @@ class StudyAgent:
         work, assessed = self.assess(context, seen, ground)
         plan, replan = self.plan(work, seen, ground, now)
         suggestions, asked = self.suggest(context, seen, ground, work, plan, replan)
-        planned = self.schedule(context, work, plan) if self._rules.auto_schedule else PlanChanges()
+        planned = self.schedule(context, work, plan) if self.rules.auto_schedule else PlanChanges()
         taken_out = len(pulled.declined) if pulled is not None else 0
-        shown = plan if self._rules.auto_schedule else None
+        shown = plan if self.rules.auto_schedule else None
         report = _report(seen, assessed, suggestions, asked, planned, shown, taken_out)
         errors = self.publish(context, pulled)
         return replace(report, error="; ".join(filter(None, (report.error, *errors))) or None)
@@ -156,8 +154,8 @@ class StudyAgent:
                 context.log(line)
 
             until_told.enter_context(context.shield())
-            until_told.enter_context(self._store.together())
-            changes = self._store.sync(
+            until_told.enter_context(self.store.together())
+            changes = self.store.sync(
                 {name: harvest.assignments for name, harvest in harvests.items()},
                 now=now,
                 complete={name for name, harvest in harvests.items() if harvest.complete},
@@ -166,8 +164,8 @@ class StudyAgent:
                 given[name] = (*given[name], self._doubt(name, since))
                 context.log(given[name][-1])
             warnings = tuple(warning for sentences in given.values() for warning in sentences)
-            warned = bool(self._store.warn(given))
-            statuses = [(each, each.status(now)) for each in self._store.known({each.name for each in self._sources})]
+            warned = bool(self.store.warn(given))
+            statuses = [(each, each.status(now)) for each in self.known()]
             work = _still_open(statuses)
             overdue = sum(status == "overdue" for _, status in statuses)
             changes = _still_work(changes, {each.assignment.id for each in work})
@@ -193,8 +191,12 @@ class StudyAgent:
     def recall(self, now: datetime) -> Seen:
         """As `check` would give it of what is known already: of all that is outside, only the calendars are read."""
         times, errors = self._busy(now)
-        statuses = [(each, each.status(now)) for each in self._store.known({each.name for each in self._sources})]
+        statuses = [(each, each.status(now)) for each in self.known()]
         return replace(self._as_seen(statuses, self._taken(times)), errors=tuple(errors))
+
+    def known(self) -> "tuple[Known, ...]":
+        """What is known of the sources that are configured, by due date."""
+        return self.store.known({each.name for each in self._sources})
 
     def _as_seen(self, statuses: "Sequence[tuple[Known, Status]]", busy: tuple[Busy, ...] | None) -> Seen:
         work = _still_open(statuses)
@@ -217,14 +219,14 @@ class StudyAgent:
 
     def ground(self, seen: Seen, now: datetime) -> Ground:
         """What the store says of the work, and the time that is free for it."""
-        end = now + timedelta(days=self._rules.horizon_days)
+        end = now + timedelta(days=self.rules.horizon_days)
         return Ground(
             sessions=tuple(
-                each for each in self._store.sessions.all() if each.ends_at <= now or each.assignment_id in seen.wanted
+                each for each in self.store.sessions.all() if each.ends_at <= now or each.assignment_id in seen.wanted
             ),
-            worked=self._store.progress.logged(),
-            settled=self._store.settled(now),
-            free=days(self._rules.hours, busy=seen.busy or (), start=now, end=end, zone=self._zone),
+            worked=self.store.progress.logged(),
+            settled=self.store.settled(now),
+            free=days(self.rules.hours, busy=seen.busy or (), start=now, end=end, zone=self.zone),
         )
 
     def plan(
@@ -234,11 +236,11 @@ class StudyAgent:
 
         Without automatic planning it is what the student has; None where a calendar could not be read.
         """
-        if not self._rules.auto_schedule:
+        if not self.rules.auto_schedule:
             return Plan(sessions=tuple(each for each in ground.sessions if each.ends_at > now)), None
         if seen.busy is None:
             return None, None
-        given, rules, zone = seen.busy, self._rules, self._zone
+        given, rules, zone = seen.busy, self.rules, self.zone
 
         def replan(*taken: Busy) -> Plan:
             return schedule(
@@ -259,7 +261,7 @@ class StudyAgent:
         errors: list[str] = []
         for source in self._sources:
             try:
-                harvests[source.name] = source.read(now=now, zone=self._zone)
+                harvests[source.name] = source.read(now=now, zone=self.zone)
             except SourceError as error:
                 errors.append(f"{error.message}; {self._instead(source.name, now)}")
         return harvests, errors
@@ -272,34 +274,34 @@ class StudyAgent:
         """
         times: dict[str, BusyTime] = {}
         errors: list[str] = []
-        end = now + timedelta(days=self._rules.horizon_days)
+        end = now + timedelta(days=self.rules.horizon_days)
         for calendar in self._calendars:
             try:
-                times[calendar.name] = calendar.busy(start=now, end=end, zone=self._zone)
+                times[calendar.name] = calendar.busy(start=now, end=end, zone=self.zone)
             except SourceError as error:
                 errors.append(f"{error.message}; the plan stays as it was")
                 continue
             if (time := times[calendar.name]).error is not None and time.given_at is not None:
-                errors.append(f"{time.error}; planned around what it gave on {words.when(time.given_at, self._zone)}")
+                errors.append(f"{time.error}; planned around what it gave on {words.when(time.given_at, self.zone)}")
         return times, errors
 
     def _instead(self, source: str, now: datetime) -> str:
-        last = self._store.last_good_at(source)
+        last = self.store.last_good_at(source)
         if last is None:
             return "it has never been read"
-        return f"planned with what it gave on {words.when(last, self._zone, now=now)}"
+        return f"planned with what it gave on {words.when(last, self.zone, now=now)}"
 
     def _doubt(self, source: str, since: datetime) -> str:
         """One sentence for as long as it lasts, so that it is news once."""
         return (
             f"{source}: most assignments that are still due are missing from it since "
-            f"{words.when(since, self._zone)}; what was known is still planned, and the shorter list is believed from "
-            f"{words.when(since + BELIEVED_AFTER, self._zone)} on"
+            f"{words.when(since, self.zone)}; what was known is still planned, and the shorter list is believed from "
+            f"{words.when(since + BELIEVED_AFTER, self.zone)} on"
         )
 
     def _move(self, before: Assignment, after: Assignment, now: datetime) -> str:
         was, becomes = (
-            words.when(each.due_at, self._zone, now=now) if each.due_at else "no due date" for each in (before, after)
+            words.when(each.due_at, self.zone, now=now) if each.due_at else "no due date" for each in (before, after)
         )
         return f"{words.name(after)} from {was} to {becomes}"
 
@@ -313,20 +315,37 @@ class StudyAgent:
 
     def _overruled(self, theirs: Assignment, yours: Assignment, now: datetime) -> str:
         said, stands = (
-            f"due {words.when(each.due_at, self._zone, now=now)}" if each.due_at else "without a due date"
+            f"due {words.when(each.due_at, self.zone, now=now)}" if each.due_at else "without a due date"
             for each in (theirs, yours)
         )
         return f"{theirs.source} has {words.name(yours)} {said} now; you say it is {stands}, and that stands"
 
     def _titled(self, assignment: Assignment, now: datetime) -> str:
-        due = f", due {words.when(assignment.due_at, self._zone, now=now)}" if assignment.due_at else ", no due date"
+        due = f", due {words.when(assignment.due_at, self.zone, now=now)}" if assignment.due_at else ", no due date"
         return words.session_title(assignment) + due
+
+    def plan_proposed(
+        self, work: Work, seen: Seen, ground: Ground, proposed: Sequence[Session], now: datetime
+    ) -> Judged | None:
+        """As `plan`, with proposed sessions before all else; None where a calendar could not be read."""
+        if seen.busy is None:
+            return None
+        return schedule_proposed(
+            work,
+            proposed=proposed,
+            busy=seen.busy,
+            sessions=ground.sessions,
+            settled=ground.settled,
+            rules=self.rules,
+            now=now,
+            zone=self.zone,
+        )
 
     def assess(self, context: RunContext, seen: Seen, ground: Ground) -> tuple[Work, int]:
         """Everything that is still work with its assessment, and how many of those are new."""
         now = context.started_at
-        with context.shield(), self._store.together(), context.tools.call("assess", "Assess assignments") as call:
-            history = History(self._store.finished())
+        with context.shield(), self.store.together(), context.tools.call("assess", "Assess assignments") as call:
+            history = History(self.store.finished())
             judged: list[tuple[Assignment, Assessment]] = []
             new: set[str] = set()
             for assignment in seen.open:
@@ -337,7 +356,7 @@ class StudyAgent:
                 judged.append((assignment, assessment))
             work = with_risks(judged, worked=ground.worked, free=self._free_hours(ground.free, now), now=now)
             changed = (each for _, each in work if each != seen.assessments.get(each.assignment_id))
-            self._store.save_assessments(changed)
+            self.store.save_assessments(changed)
             call.done(
                 f"Assessed {count(len(new), 'assignment')}" if new else "Nothing new to assess",
                 details=_first(_estimate(*each) for each in work if each[0].id in new),
@@ -347,8 +366,8 @@ class StudyAgent:
 
     def _free_hours(self, free: Sequence[Day], now: datetime) -> Callable[[datetime], float]:
         """Hours to study from now until a moment; beyond the horizon, time is taken to be as free as before it."""
-        budget = Budget(free, self._rules.per_day)
-        horizon = timedelta(days=self._rules.horizon_days)
+        budget = Budget(free, self.rules.per_day)
+        horizon = timedelta(days=self.rules.horizon_days)
 
         def hours(until: datetime) -> float:
             beyond = max(0.0, (until - now) / horizon - 1)
@@ -369,7 +388,7 @@ class StudyAgent:
         now, complete = context.started_at, seen.busy is not None
         with ExitStack() as until_told, context.tools.call("suggest", "Suggest") as call:
             # Other days are planned for it, which can take a while: nobody who logs work has to wait for that.
-            known = self._store.suggestions.all(everything=True)
+            known = self.store.suggestions.all(everything=True)
             advice = suggest(
                 work,
                 plan=plan,
@@ -377,16 +396,16 @@ class StudyAgent:
                 worked=ground.worked,
                 free=ground.free if complete else (),  # who knows
                 now=now,
-                zone=self._zone,
+                zone=self.zone,
                 replan=replan,
                 answered={each.suggestion.key for each in known if each.answered},
             )
             until_told.enter_context(context.shield())
-            until_told.enter_context(self._store.together())
-            new = self._store.suggestions.tell(advice, now=now, complete=complete)
-            questions = self._store.sessions.ask({assignment.id for assignment, _ in work}, now=now)
+            until_told.enter_context(self.store.together())
+            new = self.store.suggestions.tell(advice, now=now, complete=complete)
+            questions = self.store.sessions.ask({assignment.id for assignment, _ in work}, now=now)
             asked = sum(map(len, questions))
-            names = Names(self._store.assignments() if questions else ())
+            names = Names(self.store.assignments() if questions else ())
             call.done(
                 _in_a_row([*_suggested(new), *_asked(asked)]) or "No new suggestions",
                 details=(
@@ -408,17 +427,17 @@ class StudyAgent:
         return (
             f"Did you hold {said} for {words.name(assignment)}? If {'so' if len(sessions) == 1 else 'all of it'}: "
             f"gradent log {names.handle(assignment)} {spent}."
-            + (" Until then the work is planned again." if self._rules.auto_schedule else "")
+            + (" Until then the work is planned again." if self.rules.auto_schedule else "")
         )
 
     def schedule(self, context: RunContext, work: Work, plan: Plan | None) -> PlanChanges:
         """Make it the plan; None says that it stays as it was."""
         now = context.started_at
-        with context.shield(), self._store.together(), context.tools.call("schedule", "Schedule sessions") as call:
+        with context.shield(), self.store.together(), context.tools.call("schedule", "Schedule sessions") as call:
             if plan is None:
                 call.failed("a calendar could not be read, so the plan stays as it was")
                 return PlanChanges()
-            changes = self._store.sessions.save(plan, now=now, publish=lambda sessions: self._write(sessions, now))
+            changes = self.store.sessions.save(plan, now=now, publish=lambda sessions: self._write(sessions, now))
             names = {assignment.id: words.name(assignment) for assignment, _ in work}
             call.done(
                 _in_a_row([*_plan_counts(changes), *_short_in_words(plan)]) or "Every session stays as it was",
@@ -479,7 +498,7 @@ class StudyAgent:
         return f"{self._times(session)} {session.title}"
 
     def _times(self, session: Session) -> str:
-        return f"{words.when(session.starts_at, self._zone)}-{session.ends_at.astimezone(self._zone):%H:%M}"
+        return f"{words.when(session.starts_at, self.zone)}-{session.ends_at.astimezone(self.zone):%H:%M}"
 
     def _write(self, sessions: Iterable[Session], now: datetime) -> None:
         """Bring the calendar file up to date; one that says the same already is not touched."""
