@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gradent_cli.cli.said import due_at, hours_of, minutes_of, name_of, number_of, worked_at
+from gradent_cli.agents.study.spent import minutes_of
+from gradent_cli.cli.said import due_at, hours_of, name_of, number_of, worked_at
 from gradent_cli.errors import UsageError
 
 NOW = datetime(2026, 11, 24, 14, 3, tzinfo=UTC)

@@ -27,6 +27,7 @@ from gradent_cli.cli import run as run_commands
 from gradent_cli.cli import schedule as schedule_commands
 from gradent_cli.cli import study as study_commands
 from gradent_cli.cli import suggestions as suggestions_commands
+from gradent_cli.cli import tools as tools_commands
 from gradent_cli.cli.terminal import drop_output
 from gradent_cli.errors import GradentError
 
@@ -88,6 +89,7 @@ app.command("edit")(progress_commands.edit)
 app.command("suggestions")(suggestions_commands.suggestions)
 app.command("emit")(emit_commands.emit)
 app.command("host", hidden=True)(host_commands.host)
+app.command("tool")(tools_commands.tool)
 app.add_typer(notify_commands.app, name="notify")
 
 

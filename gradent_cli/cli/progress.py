@@ -39,6 +39,7 @@ def log(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Say how long you worked on an assignment, or show what you said."""
+    from gradent_cli.agents.study.spent import minutes_of
     from gradent_cli.cli import said
     from gradent_cli.cli.desk import open_desk
     from gradent_cli.records import LogEntry
@@ -61,7 +62,7 @@ def log(
         )
     entry = LogEntry(
         assignment_id=found.id,
-        minutes=said.minutes_of(duration),
+        minutes=minutes_of(duration),
         worked_at=desk.now if on is None else said.worked_at(on, now=desk.now, zone=desk.zone),
         logged_at=desk.now,
         note=one_line(note),

@@ -20,7 +20,7 @@ from gradent_cli.agents.study.assess import History, assess, outdated, with_risk
 from gradent_cli.agents.study.free import Budget, Day, days, quarter_down
 from gradent_cli.agents.study.naming import Names
 from gradent_cli.agents.study.remedy import ON_TOP
-from gradent_cli.agents.study.schedule import Rules, planned_minutes, schedule
+from gradent_cli.agents.study.schedule import Judged, Rules, planned_minutes, schedule, schedule_proposed
 from gradent_cli.agents.study.sessions import PlanChanges
 from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes, Store
 from gradent_cli.agents.study.suggest import suggest
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gradent_cli.agents.study.calendars import BusyTime, Calendar
     from gradent_cli.agents.study.publish import Publisher, Pulled
     from gradent_cli.agents.study.sources import Harvest, Source
+    from gradent_cli.agents.study.store import Known, Status
 
 KEEP_PAST = timedelta(days=30)
 """Sessions that are over stay in the calendar file for so long."""
@@ -46,8 +47,8 @@ Work = Sequence[tuple[Assignment, Assessment]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """What *check* brought: `errors` and `warnings` are sentences for people.
+class Seen:
+    """What *check* brought: `errors` and `warnings` are sentences for people, `summary` is what it says of itself.
 
     `wanted` are the ids of what is neither done nor ignored nor gone: what the student pinned for it stays in the plan.
     `busy` is None when a calendar could not be read. `warned` says that a warning is new; `changed`, that work is.
@@ -62,6 +63,17 @@ class _Seen:
     moved: tuple[str, ...]
     changed: bool
     warned: bool
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What the steps after *check* stand on: minutes by assignment id, and the free time up to the horizon."""
+
+    sessions: tuple[Session, ...]
+    worked: Mapping[str, int]
+    settled: Mapping[str, int]
+    free: tuple[Day, ...]
 
 
 class StudyAgent:
@@ -87,11 +99,9 @@ class StudyAgent:
         plan_path: Path | None,
         publisher: "Publisher | None" = None,
     ) -> None:
+        self.store, self.rules, self.zone = store, rules, zone
         self._sources = sources
         self._calendars = calendars
-        self._store = store
-        self._rules = rules
-        self._zone = zone
         self._plan_path = plan_path
         self._publisher = publisher if rules.auto_schedule else None
 
@@ -113,43 +123,25 @@ class StudyAgent:
             StateError: the store or the calendar file cannot be written.
         """
         now = context.started_at
-        pulled = self._publisher.pull(now) if self._publisher is not None else None
-        seen = self._check(context)
-        everything = self._store.sessions.all()
-        sessions = [each for each in everything if each.ends_at <= now or each.assignment_id in seen.wanted]
-        worked, settled = self._store.progress.logged(), self._store.settled(now)
-        end = now + timedelta(days=self._rules.horizon_days)
-        free = days(self._rules.hours, busy=seen.busy or (), start=now, end=end, zone=self._zone)
-        work, assessed = self._assess(context, seen, worked, free)
-        plan, replan = None, None
-        if not self._rules.auto_schedule:
-            plan = Plan(sessions=tuple(each for each in sessions if each.ends_at > now))  # what the student has
-        elif seen.busy is not None:
-            given, rules, zone = seen.busy, self._rules, self._zone
-
-            def replan(*taken: Busy) -> Plan:
-                busy = (*given, *taken)
-                return schedule(work, busy=busy, sessions=sessions, settled=settled, rules=rules, now=now, zone=zone)
-
-            plan = replan()
-        suggestions, asked = self._suggest(
-            context,
-            work,
-            plan,
-            sessions,
-            worked,
-            free if seen.busy is not None else (),  # who knows
-            replan,
-            complete=seen.busy is not None,
-        )
-        planned = self._schedule(context, work, plan) if self._rules.auto_schedule else PlanChanges()
+        pulled = self.pull(now)
+        seen = self.check(context)
+        ground = self.ground(seen, now)
+        work, assessed = self.assess(context, seen, ground)
+        plan, replan = self.plan(work, seen, ground, now)
+        suggestions, asked = self.suggest(context, seen, ground, work, plan, replan)
+        planned = self.schedule(context, work, plan) if self.rules.auto_schedule else PlanChanges()
         taken_out = len(pulled.declined) if pulled is not None else 0
-        shown = plan if self._rules.auto_schedule else None
+        shown = plan if self.rules.auto_schedule else None
         report = _report(seen, assessed, suggestions, asked, planned, shown, taken_out)
-        errors = self._publish(context, pulled) if pulled is not None else ()
+        errors = self.publish(context, pulled)
         return replace(report, error="; ".join(filter(None, (report.error, *errors))) or None)
 
-    def _check(self, context: RunContext) -> _Seen:
+    def pull(self, now: datetime) -> "Pulled | None":
+        """What the student did in their own calendar; None where none is configured."""
+        return self._publisher.pull(now) if self._publisher is not None else None
+
+    def check(self, context: RunContext) -> Seen:
+        """Read the sources and the calendars, and remember what they gave."""
         now = context.started_at
         with ExitStack() as until_told, context.tools.call("check", "Check assignments") as call:
             harvests, source_errors = self._read(now)
@@ -162,8 +154,8 @@ class StudyAgent:
                 context.log(line)
 
             until_told.enter_context(context.shield())
-            until_told.enter_context(self._store.together())
-            changes = self._store.sync(
+            until_told.enter_context(self.store.together())
+            changes = self.store.sync(
                 {name: harvest.assignments for name, harvest in harvests.items()},
                 now=now,
                 complete={name for name, harvest in harvests.items() if harvest.complete},
@@ -172,9 +164,9 @@ class StudyAgent:
                 given[name] = (*given[name], self._doubt(name, since))
                 context.log(given[name][-1])
             warnings = tuple(warning for sentences in given.values() for warning in sentences)
-            warned = bool(self._store.warn(given))
-            statuses = [(each, each.status(now)) for each in self._store.known({each.name for each in self._sources})]
-            work = [each for each, status in statuses if status in ("open", "overdue")]
+            warned = bool(self.store.warn(given))
+            statuses = [(each, each.status(now)) for each in self.known()]
+            work = _still_open(statuses)
             overdue = sum(status == "overdue" for _, status in statuses)
             changes = _still_work(changes, {each.assignment.id for each in work})
             moved = tuple(self._move(before, after, now) for before, after in changes.moved)
@@ -186,19 +178,82 @@ class StudyAgent:
             )
             if errors:
                 call.failed("; ".join(errors))
-        return _Seen(
-            open=tuple(each.assignment for each in work),
-            wanted=frozenset(each.assignment.id for each, status in statuses if status in ("open", "overdue", "past")),
-            assessments={each.assignment.id: each.assessment for each in work if each.assessment},
-            busy=None
-            if len(times) < len(self._calendars)
-            else tuple(taken for time in times.values() for taken in time.busy),
+        return replace(
+            self._as_seen(statuses, self._taken(times)),
             errors=errors,
             warnings=warnings,
             moved=moved,
             changed=bool(changes),
             warned=warned,
+            summary=call.result,
         )
+
+    def recall(self, now: datetime) -> Seen:
+        """As `check` would give it of what is known already: of all that is outside, only the calendars are read."""
+        times, errors = self._busy(now)
+        statuses = [(each, each.status(now)) for each in self.known()]
+        return replace(self._as_seen(statuses, self._taken(times)), errors=tuple(errors))
+
+    def known(self) -> "tuple[Known, ...]":
+        """What is known of the sources that are configured, by due date."""
+        return self.store.known({each.name for each in self._sources})
+
+    def _as_seen(self, statuses: "Sequence[tuple[Known, Status]]", busy: tuple[Busy, ...] | None) -> Seen:
+        work = _still_open(statuses)
+        return Seen(
+            open=tuple(each.assignment for each in work),
+            wanted=frozenset(each.assignment.id for each, status in statuses if status in ("open", "overdue", "past")),
+            assessments={each.assignment.id: each.assessment for each in work if each.assessment},
+            busy=busy,
+            errors=(),
+            warnings=(),
+            moved=(),
+            changed=False,
+            warned=False,
+        )
+
+    def _taken(self, times: "Mapping[str, BusyTime]") -> tuple[Busy, ...] | None:
+        if len(times) < len(self._calendars):
+            return None
+        return tuple(taken for time in times.values() for taken in time.busy)
+
+    def ground(self, seen: Seen, now: datetime) -> Ground:
+        """What the store says of the work, and the time that is free for it."""
+        end = now + timedelta(days=self.rules.horizon_days)
+        return Ground(
+            sessions=tuple(
+                each for each in self.store.sessions.all() if each.ends_at <= now or each.assignment_id in seen.wanted
+            ),
+            worked=self.store.progress.logged(),
+            settled=self.store.settled(now),
+            free=days(self.rules.hours, busy=seen.busy or (), start=now, end=end, zone=self.zone),
+        )
+
+    def plan(
+        self, work: Work, seen: Seen, ground: Ground, now: datetime
+    ) -> "tuple[Plan | None, Callable[..., Plan] | None]":
+        """The plan for this work, and what plans it anew around more that is taken.
+
+        Without automatic planning it is what the student has; None where a calendar could not be read.
+        """
+        if not self.rules.auto_schedule:
+            return Plan(sessions=tuple(each for each in ground.sessions if each.ends_at > now)), None
+        if seen.busy is None:
+            return None, None
+        given, rules, zone = seen.busy, self.rules, self.zone
+
+        def replan(*taken: Busy) -> Plan:
+            return schedule(
+                work,
+                busy=(*given, *taken),
+                sessions=ground.sessions,
+                settled=ground.settled,
+                rules=rules,
+                now=now,
+                zone=zone,
+            )
+
+        return replan(), replan
 
     def _read(self, now: datetime) -> "tuple[dict[str, Harvest], list[str]]":
         """What the sources gave, by their names and without those that failed, and errors."""
@@ -206,7 +261,7 @@ class StudyAgent:
         errors: list[str] = []
         for source in self._sources:
             try:
-                harvests[source.name] = source.read(now=now, zone=self._zone)
+                harvests[source.name] = source.read(now=now, zone=self.zone)
             except SourceError as error:
                 errors.append(f"{error.message}; {self._instead(source.name, now)}")
         return harvests, errors
@@ -219,34 +274,34 @@ class StudyAgent:
         """
         times: dict[str, BusyTime] = {}
         errors: list[str] = []
-        end = now + timedelta(days=self._rules.horizon_days)
+        end = now + timedelta(days=self.rules.horizon_days)
         for calendar in self._calendars:
             try:
-                times[calendar.name] = calendar.busy(start=now, end=end, zone=self._zone)
+                times[calendar.name] = calendar.busy(start=now, end=end, zone=self.zone)
             except SourceError as error:
                 errors.append(f"{error.message}; the plan stays as it was")
                 continue
             if (time := times[calendar.name]).error is not None and time.given_at is not None:
-                errors.append(f"{time.error}; planned around what it gave on {words.when(time.given_at, self._zone)}")
+                errors.append(f"{time.error}; planned around what it gave on {words.when(time.given_at, self.zone)}")
         return times, errors
 
     def _instead(self, source: str, now: datetime) -> str:
-        last = self._store.last_good_at(source)
+        last = self.store.last_good_at(source)
         if last is None:
             return "it has never been read"
-        return f"planned with what it gave on {words.when(last, self._zone, now=now)}"
+        return f"planned with what it gave on {words.when(last, self.zone, now=now)}"
 
     def _doubt(self, source: str, since: datetime) -> str:
         """One sentence for as long as it lasts, so that it is news once."""
         return (
             f"{source}: most assignments that are still due are missing from it since "
-            f"{words.when(since, self._zone)}; what was known is still planned, and the shorter list is believed from "
-            f"{words.when(since + BELIEVED_AFTER, self._zone)} on"
+            f"{words.when(since, self.zone)}; what was known is still planned, and the shorter list is believed from "
+            f"{words.when(since + BELIEVED_AFTER, self.zone)} on"
         )
 
     def _move(self, before: Assignment, after: Assignment, now: datetime) -> str:
         was, becomes = (
-            words.when(each.due_at, self._zone, now=now) if each.due_at else "no due date" for each in (before, after)
+            words.when(each.due_at, self.zone, now=now) if each.due_at else "no due date" for each in (before, after)
         )
         return f"{words.name(after)} from {was} to {becomes}"
 
@@ -260,22 +315,37 @@ class StudyAgent:
 
     def _overruled(self, theirs: Assignment, yours: Assignment, now: datetime) -> str:
         said, stands = (
-            f"due {words.when(each.due_at, self._zone, now=now)}" if each.due_at else "without a due date"
+            f"due {words.when(each.due_at, self.zone, now=now)}" if each.due_at else "without a due date"
             for each in (theirs, yours)
         )
         return f"{theirs.source} has {words.name(yours)} {said} now; you say it is {stands}, and that stands"
 
     def _titled(self, assignment: Assignment, now: datetime) -> str:
-        due = f", due {words.when(assignment.due_at, self._zone, now=now)}" if assignment.due_at else ", no due date"
+        due = f", due {words.when(assignment.due_at, self.zone, now=now)}" if assignment.due_at else ", no due date"
         return words.session_title(assignment) + due
 
-    def _assess(
-        self, context: RunContext, seen: _Seen, worked: Mapping[str, int], free: Sequence[Day]
-    ) -> tuple[Work, int]:
+    def plan_proposed(
+        self, work: Work, seen: Seen, ground: Ground, proposed: Sequence[Session], now: datetime
+    ) -> Judged | None:
+        """As `plan`, with proposed sessions before all else; None where a calendar could not be read."""
+        if seen.busy is None:
+            return None
+        return schedule_proposed(
+            work,
+            proposed=proposed,
+            busy=seen.busy,
+            sessions=ground.sessions,
+            settled=ground.settled,
+            rules=self.rules,
+            now=now,
+            zone=self.zone,
+        )
+
+    def assess(self, context: RunContext, seen: Seen, ground: Ground) -> tuple[Work, int]:
         """Everything that is still work with its assessment, and how many of those are new."""
         now = context.started_at
-        with context.shield(), self._store.together(), context.tools.call("assess", "Assess assignments") as call:
-            history = History(self._store.finished())
+        with context.shield(), self.store.together(), context.tools.call("assess", "Assess assignments") as call:
+            history = History(self.store.finished())
             judged: list[tuple[Assignment, Assessment]] = []
             new: set[str] = set()
             for assignment in seen.open:
@@ -284,9 +354,9 @@ class StudyAgent:
                     assessment = assess(assignment, now=now, history=history, previous=assessment)
                     new.add(assignment.id)
                 judged.append((assignment, assessment))
-            work = with_risks(judged, worked=worked, free=self._free_hours(free, now), now=now)
+            work = with_risks(judged, worked=ground.worked, free=self._free_hours(ground.free, now), now=now)
             changed = (each for _, each in work if each != seen.assessments.get(each.assignment_id))
-            self._store.save_assessments(changed)
+            self.store.save_assessments(changed)
             call.done(
                 f"Assessed {count(len(new), 'assignment')}" if new else "Nothing new to assess",
                 details=_first(_estimate(*each) for each in work if each[0].id in new),
@@ -296,8 +366,8 @@ class StudyAgent:
 
     def _free_hours(self, free: Sequence[Day], now: datetime) -> Callable[[datetime], float]:
         """Hours to study from now until a moment; beyond the horizon, time is taken to be as free as before it."""
-        budget = Budget(free, self._rules.per_day)
-        horizon = timedelta(days=self._rules.horizon_days)
+        budget = Budget(free, self.rules.per_day)
+        horizon = timedelta(days=self.rules.horizon_days)
 
         def hours(until: datetime) -> float:
             beyond = max(0.0, (until - now) / horizon - 1)
@@ -305,40 +375,37 @@ class StudyAgent:
 
         return hours
 
-    def _suggest(
+    def suggest(
         self,
         context: RunContext,
+        seen: Seen,
+        ground: Ground,
         work: Work,
         plan: Plan | None,
-        sessions: Iterable[Session],
-        worked: Mapping[str, int],
-        free: Sequence[Day],
-        replan: Callable[[Busy], Plan] | None,
-        *,
-        complete: bool,
+        replan: Callable[..., Plan] | None,
     ) -> tuple[tuple[Suggestion, ...], int]:
         """The suggestions that are new, and about how many sessions the student was asked."""
-        now = context.started_at
+        now, complete = context.started_at, seen.busy is not None
         with ExitStack() as until_told, context.tools.call("suggest", "Suggest") as call:
             # Other days are planned for it, which can take a while: nobody who logs work has to wait for that.
-            known = self._store.suggestions.all(everything=True)
+            known = self.store.suggestions.all(everything=True)
             advice = suggest(
                 work,
                 plan=plan,
-                sessions=sessions,
-                worked=worked,
-                free=free,
+                sessions=ground.sessions,
+                worked=ground.worked,
+                free=ground.free if complete else (),  # who knows
                 now=now,
-                zone=self._zone,
+                zone=self.zone,
                 replan=replan,
                 answered={each.suggestion.key for each in known if each.answered},
             )
             until_told.enter_context(context.shield())
-            until_told.enter_context(self._store.together())
-            new = self._store.suggestions.tell(advice, now=now, complete=complete)
-            questions = self._store.sessions.ask({assignment.id for assignment, _ in work}, now=now)
+            until_told.enter_context(self.store.together())
+            new = self.store.suggestions.tell(advice, now=now, complete=complete)
+            questions = self.store.sessions.ask({assignment.id for assignment, _ in work}, now=now)
             asked = sum(map(len, questions))
-            names = Names(self._store.assignments() if questions else ())
+            names = Names(self.store.assignments() if questions else ())
             call.done(
                 _in_a_row([*_suggested(new), *_asked(asked)]) or "No new suggestions",
                 details=(
@@ -360,16 +427,17 @@ class StudyAgent:
         return (
             f"Did you hold {said} for {words.name(assignment)}? If {'so' if len(sessions) == 1 else 'all of it'}: "
             f"gradent log {names.handle(assignment)} {spent}."
-            + (" Until then the work is planned again." if self._rules.auto_schedule else "")
+            + (" Until then the work is planned again." if self.rules.auto_schedule else "")
         )
 
-    def _schedule(self, context: RunContext, work: Work, plan: Plan | None) -> PlanChanges:
+    def schedule(self, context: RunContext, work: Work, plan: Plan | None) -> PlanChanges:
+        """Make it the plan; None says that it stays as it was."""
         now = context.started_at
-        with context.shield(), self._store.together(), context.tools.call("schedule", "Schedule sessions") as call:
+        with context.shield(), self.store.together(), context.tools.call("schedule", "Schedule sessions") as call:
             if plan is None:
                 call.failed("a calendar could not be read, so the plan stays as it was")
                 return PlanChanges()
-            changes = self._store.sessions.save(plan, now=now, publish=lambda sessions: self._write(sessions, now))
+            changes = self.store.sessions.save(plan, now=now, publish=lambda sessions: self._write(sessions, now))
             names = {assignment.id: words.name(assignment) for assignment, _ in work}
             call.done(
                 _in_a_row([*_plan_counts(changes), *_short_in_words(plan)]) or "Every session stays as it was",
@@ -389,13 +457,14 @@ class StudyAgent:
             )
         return changes
 
-    def _publish(self, context: RunContext, pulled: "Pulled") -> tuple[str, ...]:
+    def publish(self, context: RunContext, pulled: "Pulled | None") -> tuple[str, ...]:
         """Bring the student's own calendar up to date, once the plan is saved; what could not be done, in sentences.
 
         What the student did there themselves is shown, but is no news to them; only what they deleted is told, since
         its work is planned no more and that may have been a slip.
         """
-        assert self._publisher is not None  # noqa: S101  it has pulled
+        if self._publisher is None or pulled is None:
+            return ()
         now = context.started_at
         with context.tools.call("publish", "Update your calendar") as call:
             if pulled.error is not None:
@@ -429,7 +498,7 @@ class StudyAgent:
         return f"{self._times(session)} {session.title}"
 
     def _times(self, session: Session) -> str:
-        return f"{words.when(session.starts_at, self._zone)}-{session.ends_at.astimezone(self._zone):%H:%M}"
+        return f"{words.when(session.starts_at, self.zone)}-{session.ends_at.astimezone(self.zone):%H:%M}"
 
     def _write(self, sessions: Iterable[Session], now: datetime) -> None:
         """Bring the calendar file up to date; one that says the same already is not touched."""
@@ -442,6 +511,10 @@ class StudyAgent:
             raise StateError(f"cannot read {self._plan_path}: {error.strerror or error}") from error
         if current != content:
             write_atomic(self._plan_path, content)
+
+
+def _still_open(statuses: "Iterable[tuple[Known, Status]]") -> "list[Known]":
+    return [each for each, status in statuses if status in ("open", "overdue")]
 
 
 def _still_work(changes: Changes, open: set[str]) -> Changes:
@@ -534,7 +607,7 @@ def _first(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _report(
-    seen: _Seen,
+    seen: Seen,
     assessed: int,
     suggestions: Sequence[Suggestion],
     asked: int,

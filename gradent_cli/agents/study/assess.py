@@ -8,6 +8,8 @@ The hours come from the first of these that has something to say, which is also 
 - `courses`: what the same kind took in other courses, from two pieces of work on;
 - `kind`: the kind of assignment and what it counts.
 
+`agent` are hours that an agent judged (`judged`): they stand until the assignment changes.
+
 The table of kinds is a proposal; the rates follow the orders of magnitude of Rice University's workload estimator
 (https://cte.rice.edu/blog/2016/workload): a page of writing is 250 words and takes about an hour with drafts, and
 about twenty pages of a textbook are read in an hour.
@@ -168,6 +170,37 @@ def assess(
     )
 
 
+def judged(
+    assignment: Assignment,
+    *,
+    hours: tuple[float, float, float],
+    difficulty: int | None,
+    reason: str,
+    now: datetime,
+    previous: Assessment | None = None,
+) -> Assessment:
+    """The assessment that an agent gives, with what it leaves out as `assess` has it.
+
+    Args:
+        hours: low, likely, high.
+        difficulty: 1-5; None when the agent says nothing of it.
+    """
+    low, likely, high = hours
+    usual = assess(assignment, now=now, previous=previous)
+    return replace(
+        usual,
+        effort_low_hours=low,
+        effort_likely_hours=likely,
+        effort_high_hours=high,
+        difficulty=usual.difficulty if difficulty is None else difficulty,
+        risk=risk(assignment, likely, now=now, free_hours=None),
+        confidence=0.7,
+        reason=reason or "Your agent judged it.",
+        milestones=_milestones(assignment, _kind(assignment)[0], likely, now),
+        basis="agent",
+    )
+
+
 def _demands(description: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What has to be done before and what is handed in. Most runs have nothing to ask it of."""
     if not description.strip():
@@ -186,6 +219,8 @@ def outdated(assessment: Assessment, assignment: Assignment, history: History) -
     if assessment.fingerprint != assignment.fingerprint:
         return True
     before = assessment.basis in _PAST
+    if assessment.basis == "agent":
+        return False
     if not (before or history):
         return False
     kind, sure = _kind(assignment)
@@ -298,7 +333,7 @@ class _Effort:
 
 def _effort(assignment: Assignment, kind: Kind, sure: float, history: History) -> _Effort:
     """The first estimate that there is; `sure` says how certain the kind is."""
-    own = _own(assignment)
+    own = own_hours(assignment)
     if own:
         return _Effort(
             low=min(own, _half(0.75 * own)),
@@ -327,7 +362,7 @@ def _effort(assignment: Assignment, kind: Kind, sure: float, history: History) -
     return _Effort(low=low, likely=likely, high=high, confidence=sure, reason=reason, basis="kind")
 
 
-def _own(assignment: Assignment) -> float:
+def own_hours(assignment: Assignment) -> float:
     """The student's own estimate; 0 where there is none that can be meant."""
     own = assignment.effort_hours or 0.0
     return own if 0 < own <= _CREDIBLE else 0.0

@@ -1,0 +1,142 @@
+"""`tool`: the study tools as commands, JSON in and out, for an agent that decides for itself what to do."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gradent_cli.cli import terminal
+from gradent_cli.errors import RunGoingOnError, UsageError
+
+if TYPE_CHECKING:
+    from gradent_cli.config import Config
+    from gradent_cli.records import ToolCall
+
+_WAIT = 60.0
+"""Seconds that a call in a run waits for the one before it."""
+_LOOK = 0.2
+"""As long as a run waits for its lock."""
+
+
+def tool(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Which tool; none lists them.")] = None,
+    given: Annotated[
+        str | None, typer.Option("--input", metavar="JSON", help="The input. [default: what standard input has]")
+    ] = None,
+) -> None:
+    """For agents: call one of the study tools, with a JSON object as its input and one as its answer.
+
+    In a run, what it did is told to the run. A program that a run started has to pass GRADENT_EVENTS on.
+    """
+    from gradent_cli.agents.study.toolbox import TOOLS, checked
+    from gradent_cli.config import load
+
+    if name is None:
+        if given is not None:
+            raise UsageError("no tool is named", hint=f"one of {', '.join(TOOLS)}")
+        typer.echo(listed())
+        return
+    fields = checked(name, _read(given) if name in TOOLS else {})
+    terminal.document(call(load(context.obj, os.environ), os.environ, name, fields))
+
+
+def call(config: "Config", environ: Mapping[str, str], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a tool answers; the run that this is in hears of it, and outside a run nobody does.
+
+    Raises:
+        RunGoingOnError: a run is going on that this is no part of.
+        GradentError: the tool could not do it.
+    """
+    from gradent_cli.agents import RunContext, ToolCallTracker
+    from gradent_cli.agents.study.tools import StudyTools
+    from gradent_cli.cli.agents import study_agent
+    from gradent_cli.config import study_zone
+    from gradent_cli.database import open_database
+    from gradent_cli.files import make_private_directory
+
+    events, dry_run = environ.get("GRADENT_EVENTS"), environ.get("GRADENT_DRY_RUN") == "1"
+    database = config.state_dir / "gradent.db"
+    if not dry_run:
+        make_private_directory(config.state_dir)
+    with (
+        _turn(config.state_dir, events, dry_run=dry_run),
+        closing(open_database(database, scratch=dry_run)) as connection,
+    ):
+        agent = study_agent(config, connection, study_zone(config, environ), dry_run=dry_run)
+        round = RunContext(
+            run_id=environ.get("GRADENT_RUN_ID", ""),
+            started_at=datetime.now(UTC),
+            tools=ToolCallTracker(lambda: datetime.now(UTC), _listener(events)),
+            previous=None,
+            log=lambda _: None,
+        )
+        return StudyTools(agent).call(name, given, round)
+
+
+@contextmanager
+def _turn(state: Path, events: str | None, *, dry_run: bool) -> Iterator[None]:
+    """Nothing else works on the plan meanwhile: no other run, or in a run no other call."""
+    from gradent_cli import lock
+
+    if dry_run:
+        yield
+        return
+    name, wait = ("tools.lock", _WAIT) if events else ("gradent.lock", _LOOK)
+    with ExitStack() as held:
+        try:
+            held.enter_context(lock.held(state / name, now=datetime.now(UTC), wait=wait))
+        except RunGoingOnError as error:
+            if events:
+                raise RunGoingOnError("another tool is still at work", hint="call it again later") from error
+            hint = "a program that a run started has to pass GRADENT_EVENTS on"
+            raise RunGoingOnError(error.message, hint=hint) from error
+        yield
+
+
+def _listener(events: str | None) -> "Callable[[ToolCall], None]":
+    """Tells the run, under ids that no other call of it has."""
+    if not events:
+        return lambda _: None
+    from gradent_cli.agents.events import tool_listener
+
+    tell, token = tool_listener(Path(events)), token_hex(3)
+    return lambda each: tell(replace(each, id=f"{each.tool}-{token}"))
+
+
+def listed() -> str:
+    """The tools with what they take, for people and models alike."""
+    from gradent_cli.agents.study.toolbox import TOOLS
+
+    lines: list[str] = []
+    for name, each in TOOLS.items():
+        lines.append(terminal.hanging(f"{name:<10}", each.description))
+        for field, schema in each.fields.items():
+            items = schema.get("items", {}).get("properties")
+            what = f"{schema['description']}{' Each has ' + ', '.join(items) + '.' if items else ''}"
+            needed = "" if field in each.required else ", optional"
+            lines.append(terminal.hanging(f"{'':<10}{field} ({schema['type']}{needed}): ", what, indent=14))
+    return "\n".join(lines)
+
+
+def _read(given: str | None) -> dict[str, Any]:
+    """The input as an object; an empty one where there is none."""
+    if given is None:
+        given = "" if sys.stdin.isatty() else sys.stdin.read()
+    if not given.strip():
+        return {}
+    try:
+        value = json.loads(given)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the input is not JSON: {error}", hint="gradent tool") from error
+    if not isinstance(value, dict):
+        raise UsageError("the input has to be a JSON object", hint="gradent tool")
+    return value
