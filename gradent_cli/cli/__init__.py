@@ -19,6 +19,7 @@ from gradent_cli.cli import config as config_commands
 from gradent_cli.cli import cron as cron_commands
 from gradent_cli.cli import doctor as doctor_commands
 from gradent_cli.cli import inspect as inspect_commands
+from gradent_cli.cli import mcp as mcp_commands
 from gradent_cli.cli import notify as notify_commands
 from gradent_cli.cli import progress as progress_commands
 from gradent_cli.cli import run as run_commands
@@ -86,6 +87,7 @@ app.command("done")(progress_commands.done)
 app.command("edit")(progress_commands.edit)
 app.command("suggestions")(suggestions_commands.suggestions)
 app.command("tool")(tools_commands.tool)
+app.command("mcp")(mcp_commands.mcp)
 app.add_typer(notify_commands.app, name="notify")
 
 
