@@ -21,6 +21,7 @@ from gradent_cli.cli import doctor as doctor_commands
 from gradent_cli.cli import emit as emit_commands
 from gradent_cli.cli import host as host_commands
 from gradent_cli.cli import inspect as inspect_commands
+from gradent_cli.cli import mcp as mcp_commands
 from gradent_cli.cli import notify as notify_commands
 from gradent_cli.cli import progress as progress_commands
 from gradent_cli.cli import run as run_commands
@@ -90,6 +91,7 @@ app.command("suggestions")(suggestions_commands.suggestions)
 app.command("emit")(emit_commands.emit)
 app.command("host", hidden=True)(host_commands.host)
 app.command("tool")(tools_commands.tool)
+app.command("mcp")(mcp_commands.mcp)
 app.add_typer(notify_commands.app, name="notify")
 
 
