@@ -36,30 +36,22 @@ def talk(does: Callable[[Client], Awaitable[Any]], **environ: str) -> Any:
     return anyio.run(main)
 
 
-def test_the_tools_are_offered_with_what_they_take(student: Path) -> None:
-    """A model sees five tools, each with a description and a schema that refuses what is not named."""
-
-    async def ask(client: Client) -> Any:
-        return (await client.list_tools()).tools
-
-    tools = {each.name: each for each in talk(ask)}
-    assert list(tools) == ["check", "assess", "suggest", "schedule", "log"]
-    assert all(each.description and each.input_schema["additionalProperties"] is False for each in tools.values())
-    assert tools["log"].input_schema["required"] == ["assignment", "time"]
-
-
 def test_calls_work_on_what_calls_before_found(student: Path) -> None:
-    """check, assess, schedule and log in a row, the answers both as text and as structured content."""
+    """Five tools are offered with their schemas; what they answer is text and structured content alike."""
 
     async def ask(client: Client) -> Any:
-        return [
+        return (
+            (await client.list_tools()).tools,
             await client.call_tool("check", {}),
             await client.call_tool("assess", {"assignment": "essay", "likely_hours": 3}),
             await client.call_tool("schedule", {}),
             await client.call_tool("log", {"assignment": "essay", "time": "1h"}),
-        ]
+        )
 
-    answers = talk(ask)
+    tools, *answers = talk(ask)
+    assert [each.name for each in tools] == ["check", "assess", "suggest", "schedule", "log"]
+    assert all(each.description and each.input_schema["additionalProperties"] is False for each in tools)
+    assert tools[-1].input_schema["required"] == ["assignment", "time"]
     assert not any(each.is_error for each in answers)
     found, judged, planned, logged = (each.structured_content for each in answers)
     assert [each["title"] for each in found["assignments"]] == ["Essay 1"]
@@ -69,36 +61,24 @@ def test_calls_work_on_what_calls_before_found(student: Path) -> None:
     assert json.loads(answers[0].content[0].text) == found
 
 
-def test_calls_at_once_take_turns(student: Path) -> None:
-    """Two calls at the same time both work, though each needs the lock of a run."""
+def test_calls_at_once_take_turns_and_what_is_wrong_is_an_error_of_its_tool(student: Path) -> None:
+    """Of three calls at once each gets its answer, the wrong one a sentence that the model reads."""
 
     async def ask(client: Client) -> Any:
-        answers: list[Any] = []
+        answers: dict[int, Any] = {}
 
-        async def one() -> None:
-            answers.append(await client.call_tool("check", {}))
+        async def one(place: int, name: str, given: dict[str, Any]) -> None:
+            answers[place] = await client.call_tool(name, given)
 
         async with anyio.create_task_group() as group:
-            group.start_soon(one)
-            group.start_soon(one)
+            group.start_soon(one, 0, "check", {})
+            group.start_soon(one, 1, "log", {"assignment": "nothing", "time": "1h"})
+            group.start_soon(one, 2, "check", {})
         return answers
 
-    assert [each.is_error for each in talk(ask)] == [False, False]
-
-
-def test_what_is_wrong_comes_back_as_an_error_of_the_tool(student: Path) -> None:
-    """The model reads the sentence, and the server goes on."""
-
-    async def ask(client: Client) -> Any:
-        return [
-            await client.call_tool("log", {"assignment": "nothing", "time": "1h"}),
-            await client.call_tool("check", {}),
-        ]
-
-    wrong, right = talk(ask)
-    assert wrong.is_error
-    assert "there is no assignment 'nothing'" in wrong.content[0].text
-    assert not right.is_error
+    answers = talk(ask)
+    assert {place: each.is_error for place, each in sorted(answers.items())} == {0: False, 1: True, 2: False}
+    assert "there is no assignment 'nothing'" in answers[1].content[0].text
 
 
 def test_a_run_hears_of_the_calls(student: Path, tmp_path: Path) -> None:

@@ -1,0 +1,141 @@
+"""`gradent tool`: the real command, in a run and outside of one."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradent_cli import lock
+
+
+@pytest.fixture
+def student(config: Path) -> Path:
+    """A config with one list and one essay in it, and a calendar file of the student's choice."""
+    config.write_text(
+        '[study]\nplan_ics = "plan.ics"\n[[study.sources]]\nkind = "toml"\nname = "list"\npath = "list.toml"\n'
+    )
+    config.with_name("list.toml").write_text('[[assignment]]\nid = "essay"\ntitle = "Essay 1"\n')
+    return config
+
+
+def start(*arguments: str, **environ: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gradent_cli", "tool", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environ},
+    )
+
+
+def tool(*arguments: str, input: str = "", **environ: str) -> tuple[int | None, str, str]:
+    process = start(*arguments, **environ)
+    out, err = process.communicate(input)
+    return process.returncode, out, err
+
+
+def answer(*arguments: str, input: str = "", **environ: str) -> Any:
+    code, out, err = tool(*arguments, input=input, **environ)
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+def test_without_a_name_the_tools_are_listed(student: Path) -> None:
+    """Each with what it takes."""
+    code, out, _ = tool()
+    assert code == 0
+    assert re.findall(r"^[a-z]+", out, re.MULTILINE) == ["check", "assess", "suggest", "schedule", "log"]
+    assert "likely_hours (number, optional)" in out
+
+
+def test_input_comes_from_standard_input_or_an_option(student: Path) -> None:
+    """Either way it is a JSON object, and the answer is one document; outside a run too."""
+    assert [each["title"] for each in answer("check")["assignments"]] == ["Essay 1"]
+    given = '{"assignment": "essay", "likely_hours": 3}'
+    assert answer("assess", input=given)["new"] == 1
+    assert answer("assess", "--input", given)["new"] == 0
+    assert answer("schedule")["short"] == []
+    assert student.with_name("plan.ics").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("nothing",), "there is no tool 'nothing'"),
+        (("check", "--input", "{"), "the input is not JSON"),
+        (("check", "--input", "[]"), "has to be a JSON object"),
+        (("check", "--input", '{"a": 1}'), "check has no field 'a'"),
+        (("schedule", "--input", '{"sessions": [{"assignment": "a"}]}'), "needs the field starts_at"),
+    ],
+)
+def test_input_that_makes_no_sense_is_refused(
+    gradent: Any, student: Path, state: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    """One sentence, exit 2, and no state is made."""
+    done = gradent("tool", *arguments)
+    assert done.code == 2
+    assert sentence in done.err
+    assert done.out == ""
+    assert not state.exists()
+
+
+def test_the_run_is_told_what_a_tool_did(student: Path, tmp_path: Path) -> None:
+    """The events file gets the start and the end of the call as they were, under an id of its own."""
+    events = tmp_path / "events"
+    events.touch()
+    answer("check", GRADENT_EVENTS=str(events))
+    begun, ended = [json.loads(line) for line in events.read_text().splitlines()]
+    id = begun["id"]
+    assert re.fullmatch("check-[0-9a-f]{6}", id)
+    call = {"id": id, "tool": "check", "title": "Check assignments", "by": "gradent"}
+    assert begun == {"type": "tool.started", **call}
+    assert ended == {
+        "type": "tool.completed",
+        **call,
+        "ok": True,
+        "result": "1 open assignment from 1 source: 1 new",
+        "details": ["New: Essay 1, no due date"],
+        "changed": True,
+        "error": None,
+    }
+
+
+def test_a_run_that_it_is_no_part_of_keeps_it_out(student: Path, state: Path) -> None:
+    """Exit 75, and the hint says what a program of a run has to pass on; as part of the run it works."""
+    state.mkdir(parents=True)
+    events = state / "events"
+    events.touch()
+    with lock.held(state / "gradent.lock", now=datetime.now(UTC)):
+        code, out, err = tool("check")
+        assert (code, out) == (75, "")
+        assert "has to pass GRADENT_EVENTS on" in err
+        assert answer("check", GRADENT_EVENTS=str(events))["errors"] == []
+
+
+def test_calls_of_one_run_take_turns(student: Path, state: Path) -> None:
+    """While one call holds the tools, another waits, and goes on as soon as it can."""
+    state.mkdir(parents=True)
+    events = state / "events"
+    events.touch()
+    with lock.held(state / "tools.lock", now=datetime.now(UTC)):
+        waiting = [start("check", "--input", "{}", GRADENT_EVENTS=str(events)) for _ in range(2)]
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting[0].wait(1)
+        assert events.read_text() == ""
+    assert [each.communicate()[1] for each in waiting] == ["", ""]
+    told = [json.loads(line)["id"] for line in events.read_text().splitlines()]
+    assert told[0] == told[1] != told[2] == told[3]
+
+
+def test_in_a_dry_run_nothing_outside_the_state_is_written(student: Path, state: Path) -> None:
+    """The calendar file of the student stays away."""
+    answer("check", GRADENT_DRY_RUN="1")
+    assert answer("schedule", GRADENT_DRY_RUN="1")["sessions"]
+    assert not student.with_name("plan.ics").exists()

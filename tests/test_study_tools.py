@@ -1,0 +1,259 @@
+"""The study tools one at a time, over real list files and a real database."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gradent_cli.agents import RunContext, ToolCallTracker
+from gradent_cli.agents.study import StudyAgent
+from gradent_cli.agents.study.calendars import open_calendar
+from gradent_cli.agents.study.schedule import Rules
+from gradent_cli.agents.study.sources import open_source
+from gradent_cli.agents.study.store import Store
+from gradent_cli.agents.study.tools import StudyTools
+from gradent_cli.database import open_database
+from gradent_cli.errors import SourceError, UsageError
+from gradent_cli.records import ToolCall
+
+NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)  # a Monday
+ZONE = ZoneInfo("Europe/Berlin")
+ESSAY = '[[assignment]]\nid = "essay"\ntitle = "Essay 1"\ncourse = "WRIT 101"\ndue = 2026-12-04T23:59:00+01:00\n'
+QUIZ = '[[assignment]]\nid = "quiz"\ntitle = "Quiz 3"\ndue = 2026-11-25T12:00:00+01:00\ndone = false\n'
+LUNCH = """BEGIN:VCALENDAR\r
+VERSION:2.0\r
+PRODID:-//test//EN\r
+BEGIN:VEVENT\r
+UID:lunch\r
+DTSTAMP:20261101T000000Z\r
+DTSTART:20261126T110000Z\r
+DTEND:20261126T120000Z\r
+SUMMARY:Lunch\r
+END:VEVENT\r
+END:VCALENDAR\r
+"""
+
+
+@dataclass
+class Desk:
+    """A student's files, and the tools over them."""
+
+    folder: Path
+    store: Store
+    rules: Rules = field(default_factory=Rules)
+    told: list[ToolCall] = field(default_factory=list)
+    now: datetime = NOW
+
+    def call(self, name: str, **given: Any) -> dict[str, Any]:
+        agent = StudyAgent(
+            sources=[open_source("toml", name="list", url=None, path=self.folder / "list.toml")],
+            calendars=[open_calendar("ics", name="busy", url=None, path=self.folder / "busy.ics")],
+            store=self.store,
+            rules=self.rules,
+            zone=ZONE,
+            plan_path=self.folder / "plan.ics",
+        )
+        tracker = ToolCallTracker(lambda: self.now, self.told.append)
+        context = RunContext(run_id="1", started_at=self.now, tools=tracker, previous=None, log=lambda _: None)
+        return StudyTools(agent).call(name, given, context)
+
+    def propose(self, *sessions: tuple[str, str, str]) -> dict[str, Any]:
+        named = [{"assignment": each, "starts_at": begin, "ends_at": end} for each, begin, end in sessions]
+        return self.call("schedule", sessions=named)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    (tmp_path / "list.toml").write_text(ESSAY)
+    (tmp_path / "busy.ics").write_text(LUNCH)
+    with closing(open_database(tmp_path / "gradent.db")) as connection:
+        desk = Desk(tmp_path, Store(connection))
+        desk.call("check")
+        desk.told.clear()
+        yield desk
+
+
+def test_check_gives_what_is_still_to_do(desk: Desk) -> None:
+    """Open work by due date, in UTC; a done assignment is not in it."""
+    (desk.folder / "list.toml").write_text(ESSAY + QUIZ + QUIZ.replace("quiz", "old").replace("false", "true"))
+    answer = desk.call("check")
+    assert [(each["title"], each["due_at"], each["status"]) for each in answer["assignments"]] == [
+        ("Quiz 3", "2026-11-25T11:00:00Z", "open"),
+        ("Essay 1", "2026-12-04T22:59:00Z", "open"),
+    ]
+    assert answer["summary"].startswith("2 open assignments from 1 source")
+    assert answer["errors"] == answer["warnings"] == []
+
+
+def test_a_source_that_cannot_be_read_is_in_the_errors(desk: Desk) -> None:
+    """What was known of it is still given."""
+    (desk.folder / "list.toml").unlink()
+    answer = desk.call("check")
+    assert len(answer["errors"]) == 1
+    assert [each["title"] for each in answer["assignments"]] == ["Essay 1"]
+    assert desk.told[-1].status == "failed"
+
+
+def test_a_judgement_stands_until_the_assignment_changes(desk: Desk) -> None:
+    """The built-in's own assess leaves it alone, and judges again what got another due date."""
+    desk.call("assess", assignment="essay", low_hours=2, likely_hours=3, high_hours=4, difficulty=5, reason="Short.")
+    (kept,) = desk.call("assess")["assessments"]
+    assert (kept["basis"], kept["likely_hours"], kept["difficulty"], kept["reason"]) == ("agent", 3, 5, "Short.")
+    (desk.folder / "list.toml").write_text(ESSAY.replace("12-04", "12-05"))
+    desk.call("check")
+    (anew,) = desk.call("assess")["assessments"]
+    assert anew["basis"] == "kind"
+
+
+def test_the_same_judgement_again_is_no_news(desk: Desk) -> None:
+    """No new version, and the call says that nothing changed."""
+    assert desk.call("assess", assignment="essay", likely_hours=3)["new"] == 1
+    assert desk.call("assess", assignment="essay", likely_hours=3)["new"] == 0
+    assert [each.changed for each in desk.told if each.status == "completed"] == [True, False]
+
+
+def test_the_students_own_estimate_cannot_be_overruled(desk: Desk) -> None:
+    """Their word wins; nothing is stored."""
+    id = desk.store.assignments()[0].id
+    desk.store.progress.edit(id, {"effort_hours": 5.0}, now=NOW)
+    with pytest.raises(UsageError, match=r"5 hours.*stands"):
+        desk.call("assess", assignment="essay", likely_hours=3)
+    assert desk.call("assess")["assessments"][0]["basis"] == "own"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"assignment": "essay"}, "likely_hours"),
+        ({"likely_hours": 3}, "which assignment"),
+        ({"assignment": "essay", "likely_hours": 0}, "0 < low"),
+        ({"assignment": "essay", "likely_hours": 201}, "200"),
+        ({"assignment": "essay", "likely_hours": float("nan")}, "0 < low"),
+        ({"assignment": "essay", "likely_hours": 3, "low_hours": 4}, "low <= likely"),
+        ({"assignment": "essay", "likely_hours": 3, "difficulty": 6}, "from 1 to 5"),
+        ({"assignment": "essay", "likely_hours": True}, "likely_hours has to be a number"),
+        ({"assignment": "essay", "likely_hours": "3"}, "likely_hours has to be a number"),
+        ({"assignment": "essay", "hours": 3}, "no field 'hours'"),
+        ({"assignment": "nothing", "likely_hours": 3}, "there is no assignment"),
+    ],
+)
+def test_a_judgement_that_cannot_be_kept_is_refused(desk: Desk, given: dict[str, Any], sentence: str) -> None:
+    """One sentence that says what is wrong, and no call is told."""
+    with pytest.raises(UsageError, match=sentence):
+        desk.call("assess", **given)
+    assert desk.told == []
+    assert desk.store.assessments(desk.store.assignments()[0].id) == ()
+
+
+def test_a_proposal_is_kept_and_the_rest_planned_around_it(desk: Desk) -> None:
+    """It is in the plan as it was asked for, not pinned, and all sessions together are the hours there are."""
+    desk.call("assess", assignment="essay", likely_hours=6)
+    answer = desk.propose(("essay", "2026-11-26T09:00", "2026-11-26T11:00"))
+    assert answer["refused"] == answer["short"] == []
+    mine = [each for each in answer["sessions"] if each["starts_at"] == "2026-11-26T08:00:00Z"]
+    assert [(each["ends_at"], each["pinned"]) for each in mine] == [("2026-11-26T10:00:00Z", False)]
+    assert sum(each["minutes"] for each in answer["sessions"]) == 360
+    assert "DTSTART:20261126T080000Z" in (desk.folder / "plan.ics").read_text()
+
+
+def test_a_proposal_takes_the_place_of_the_plan_before(desk: Desk) -> None:
+    """What was planned of the same work moves; the next plain schedule leaves it all where it is."""
+    desk.call("assess", assignment="essay", likely_hours=6)
+    before = desk.call("schedule")["sessions"]
+    after = desk.propose(("essay", "2026-11-28T09:00", "2026-11-28T11:00"))["sessions"]
+    assert "2026-11-28T08:00:00Z" in {each["starts_at"] for each in after} - {each["starts_at"] for each in before}
+    assert sum(each["minutes"] for each in after) == 360
+    assert desk.call("schedule")["sessions"] == after
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "why"),
+    [
+        ("2026-11-23T12:00", "2026-11-23T13:00", "past"),
+        ("2026-11-26T07:00", "2026-11-26T08:00", "outside the hours"),
+        ("2026-11-26T12:00", "2026-11-26T13:00", "taken: Lunch"),
+        ("2026-12-05T09:00", "2026-12-05T10:00", "after the due date"),
+        ("2026-11-26T09:00", "2026-11-26T09:15", "shorter than"),
+        ("2026-11-26T09:00", "2026-11-26T11:30", "longer than"),
+        ("2026-11-26T11:00", "2026-11-26T09:00", "ends before it begins"),
+        ("2026-11-26T09:05", "2026-11-26T10:05", "quarter"),
+    ],
+)
+def test_a_proposal_that_breaks_a_rule_is_refused(desk: Desk, begin: str, end: str, why: str) -> None:
+    """It comes back with a sentence, and the work is planned all the same."""
+    desk.call("assess", assignment="essay", likely_hours=6)
+    answer = desk.propose(("essay", begin, end))
+    ((refused),) = answer["refused"]
+    assert why in refused["why"]
+    assert (refused["assignment"], refused["starts_at"], refused["ends_at"]) == ("essay", begin, end)
+    assert sum(each["minutes"] for each in answer["sessions"]) == 360
+
+
+def test_proposals_are_judged_beside_each_other(desk: Desk) -> None:
+    """Two at one time, too much on a day, and more than is left to do are refused; what came first is kept."""
+    desk.rules = replace(desk.rules, max_per_day=timedelta(hours=3))
+    desk.call("assess", assignment="essay", likely_hours=5)
+    answer = desk.propose(
+        ("essay", "2026-11-27T09:00", "2026-11-27T11:00"),
+        ("essay", "2026-11-27T10:00", "2026-11-27T11:00"),
+        ("essay", "2026-11-27T13:00", "2026-11-27T15:00"),
+        ("essay", "2026-11-28T09:00", "2026-11-28T11:00"),
+        ("essay", "2026-11-29T09:00", "2026-11-29T11:00"),
+        ("nothing", "2026-11-29T09:00", "2026-11-29T11:00"),
+    )
+    assert [each["why"].partition(",")[0] for each in answer["refused"]] == [
+        "it lies on another session",
+        "that day would have more than 3h of study",
+        "it is more than the 1h that are left to do",
+        "there is no assignment 'nothing'",
+    ]
+    assert sum(each["minutes"] for each in answer["sessions"]) == 300
+
+
+def test_finished_work_is_not_planned(desk: Desk) -> None:
+    """A session for what is done is refused."""
+    desk.store.progress.edit(desk.store.assignments()[0].id, {"done": True}, now=NOW)
+    ((refused),) = desk.propose(("essay", "2026-11-27T09:00", "2026-11-27T11:00"))["refused"]
+    assert "is done or ignored" in refused["why"]
+
+
+def test_who_plans_themselves_is_not_planned_for(desk: Desk) -> None:
+    """With study.auto_schedule off there is one sentence and no session."""
+    desk.rules = replace(desk.rules, auto_schedule=False)
+    with pytest.raises(UsageError, match="auto_schedule is off"):
+        desk.call("schedule")
+
+
+def test_without_a_calendar_the_plan_stays(desk: Desk) -> None:
+    """A session could land on an event: the call fails and is told as failed."""
+    before = desk.call("schedule")["sessions"]
+    (desk.folder / "busy.ics").unlink()
+    with pytest.raises(SourceError, match="plan stays as it was"):
+        desk.propose(("essay", "2026-11-27T09:00", "2026-11-27T11:00"))
+    assert desk.told[-1].status == "failed"
+    assert [each.minutes for each in desk.store.plan(now=NOW).sessions] == [each["minutes"] for each in before]
+
+
+def test_suggest_gives_all_that_is_true(desk: Desk) -> None:
+    """What was told before is given again, but is new only once."""
+    desk.now = datetime(2026, 12, 4, 8, tzinfo=UTC)
+    first, again = desk.call("suggest")["suggestions"], desk.call("suggest")["suggestions"]
+    assert first
+    assert {each["assignment_id"] for each in first} >= {desk.store.assignments()[0].id}
+    assert all(each["new"] for each in first)
+    assert again == [{**each, "new": False} for each in first]
+
+
+def test_log_says_what_remains(desk: Desk) -> None:
+    """Work is logged up to now, and taken off the hours."""
+    desk.call("assess", assignment="essay", likely_hours=6)
+    assert desk.call("log", assignment="Essay", time="1h30m", note="outline")["remaining_hours"] == 4.5
+    (entry,) = desk.store.progress.entries(5).values()
+    assert (entry.minutes, entry.worked_at, entry.note) == (90, NOW, "outline")
+    with pytest.raises(UsageError, match="needs the field time"):
+        desk.call("log", assignment="essay")
