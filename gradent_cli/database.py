@@ -297,6 +297,28 @@ def open_database(
     return connection
 
 
+def copy_database(path: Path, to: Path) -> None:
+    """Copy what there is at this moment, if there is something and no copy yet.
+
+    Raises:
+        StateError: it cannot be read, or the copy not written.
+    """
+    if to.exists() or not path.exists():
+        return
+    source = open_database(path, read_only=True)
+    try:
+        descriptor, name = mkstemp(prefix=f".{to.name}.", dir=to.parent)
+        os.close(descriptor)
+        target = sqlite3.connect(name)
+        source.backup(target)
+        target.close()
+        Path(name).replace(to)
+    except (*TROUBLE, OSError) as error:
+        raise refused(f"cannot copy the database {path}", error, source) from error
+    finally:
+        source.close()
+
+
 def _create(path: Path) -> None:
     """A new database appears whole or not at all, so that an empty file is known to be the rest of one."""
     descriptor, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)

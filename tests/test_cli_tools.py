@@ -134,8 +134,22 @@ def test_calls_of_one_run_take_turns(student: Path, state: Path) -> None:
     assert told[0] == told[1] != told[2] == told[3]
 
 
-def test_in_a_dry_run_nothing_outside_the_state_is_written(student: Path, state: Path) -> None:
-    """The calendar file of the student stays away."""
-    answer("check", GRADENT_DRY_RUN="1")
-    assert answer("schedule", GRADENT_DRY_RUN="1")["sessions"]
+def test_a_dry_run_works_on_a_copy(student: Path, state: Path, tmp_path: Path) -> None:
+    """One call knows what the one before it did; state and calendar file stay as they were."""
+    answer("check")
+    before = (state / "gradent.db").read_bytes()
+    events = tmp_path / "run/events"
+    events.parent.mkdir()
+    events.touch()
+    dry = {"GRADENT_DRY_RUN": "1", "GRADENT_EVENTS": str(events)}
+    assert answer("schedule", **dry)["sessions"]
+    assert answer("log", input='{"assignment": "essay", "time": "1h"}', **dry)["minutes"] == 60
+    assert (state / "gradent.db").read_bytes() == before
     assert not student.with_name("plan.ics").exists()
+
+
+def test_a_dry_run_needs_a_place_for_its_copy(student: Path) -> None:
+    """Without the file of a run there is none."""
+    code, out, err = tool("check", GRADENT_DRY_RUN="1")
+    assert (code, out) == (2, "")
+    assert "a dry run needs GRADENT_EVENTS" in err

@@ -64,13 +64,9 @@ def call(config: "Config", environ: Mapping[str, str], name: str, given: Mapping
     from gradent_cli.files import make_private_directory
 
     events, dry_run = environ.get("GRADENT_EVENTS"), environ.get("GRADENT_DRY_RUN") == "1"
-    database = config.state_dir / "gradent.db"
-    if not dry_run:
-        make_private_directory(config.state_dir)
-    with (
-        _turn(config.state_dir, events, dry_run=dry_run),
-        closing(open_database(database, scratch=dry_run)) as connection,
-    ):
+    state = _state_of_dry_run(config, events) if dry_run else config.state_dir
+    make_private_directory(state)
+    with _turn(state, events), closing(open_database(state / "gradent.db")) as connection:
         agent = study_agent(config, connection, study_zone(config, environ), dry_run=dry_run)
         round = RunContext(
             run_id=environ.get("GRADENT_RUN_ID", ""),
@@ -82,14 +78,26 @@ def call(config: "Config", environ: Mapping[str, str], name: str, given: Mapping
         return StudyTools(agent).call(name, given, round)
 
 
+def _state_of_dry_run(config: "Config", events: str | None) -> Path:
+    """A copy of the state beside the event file, made by the first call of the run: it is gone when the run is over.
+
+    Raises:
+        UsageError: nothing says where the run keeps its files.
+    """
+    from gradent_cli.database import copy_database
+
+    if not events:
+        raise UsageError("a dry run needs GRADENT_EVENTS, beside which it keeps what it does")
+    folder = Path(events).parent
+    copy_database(config.state_dir / "gradent.db", folder / "gradent.db")
+    return folder
+
+
 @contextmanager
-def _turn(state: Path, events: str | None, *, dry_run: bool) -> Iterator[None]:
+def _turn(state: Path, events: str | None) -> Iterator[None]:
     """Nothing else works on the plan meanwhile: no other run, or in a run no other call."""
     from gradent_cli import lock
 
-    if dry_run:
-        yield
-        return
     name, wait = ("tools.lock", _WAIT) if events else ("gradent.lock", _LOOK)
     with ExitStack() as held:
         try:
