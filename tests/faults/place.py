@@ -206,8 +206,10 @@ class Place:
     def arrived(self) -> dict[str, list[str]]:
         """Channel -> the ids of what it got whole, in that order."""
         # Discord has no field for an id; run and title say as much, as no run has two messages of one title.
-        query = "SELECT id, run_id, title FROM messages JOIN deliveries ON message_id = id WHERE channel = 'discord'"
+        query = "SELECT id, run_id, title FROM messages"
         known = {(row["run_id"], row["title"]): row["id"] for row in self.rows(query)}
+        query += " JOIN deliveries ON message_id = id WHERE channel = 'discord'"  # two channels fold each for itself
+        known |= {(row["run_id"], row["title"]): row["id"] for row in self.rows(query)}
         discord = []
         for message in self.discord.messages:
             (embed,) = message["embeds"]
@@ -279,8 +281,13 @@ class Place:
         return account
 
     def _others(self) -> set[str]:
-        """Messages that may come beside those that are owed."""
-        return {row["id"] for row in self.rows("SELECT id FROM messages WHERE event IN ('recovered', 'missed')")}
+        """Messages that may come beside those that are owed.
+
+        One that stands for several and whose sending was cut off by a kill: it may have come, and what it stood for is
+        told again by the next one that does.
+        """
+        query = "SELECT id FROM messages WHERE event IN ('recovered', 'missed') OR run_number IS NULL"
+        return {row["id"] for row in self.rows(query)}
 
     def _judge_by_journal(self, runs: list[sqlite3.Row], calls: list[sqlite3.Row]) -> None:
         """Every run that an agent took part in is on record, and what it did there is what the agent did, in order."""

@@ -19,6 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -43,7 +44,8 @@ class Child:
 
     def kill(self) -> None:
         if self.poll() is None:
-            os.kill(self.pid, 9)
+            with suppress(ProcessLookupError):  # it ended in this moment
+                os.kill(self.pid, 9)
 
     def communicate(self, timeout: float = 120) -> tuple[str, str]:
         deadline = time.monotonic() + timeout
