@@ -122,11 +122,6 @@ class History:
 
     # ── reading ──
 
-    def spent_since(self, moment: datetime) -> float:
-        """What the runs that began since then have cost, in US dollars."""
-        query = "SELECT total(cost_usd) AS spent FROM runs WHERE started_at >= ?"
-        return float(self._rows(query, to_text(moment))[0]["spent"])
-
     def get(self, run_id: str) -> Run | None:
         """The run with this id, or whose id alone begins so; `last` is the newest. None when there is none."""
         if run_id == "last":
