@@ -135,7 +135,7 @@ def test_a_bad_config_is_not_touched_but_can_be_mended(gradent: Gradent, path: P
     assert (result.code, result.out) == (78, "")
     assert result.err == (
         f"gradent: {path} line 3: agent.kind: 'stdy' is no agent that is installed here; "
-        'use "study", "command" or "callable"\n'
+        'use "study", "llm", "command" or "callable"\n'
         "  hint: did you mean 'study'?\n"
     )
     assert path.read_text() == '# mine\n[agent]\nkind = "stdy"\n'
@@ -589,10 +589,10 @@ def test_show_says_where_every_value_comes_from(gradent: Gradent, path: Path, mo
     lines = result.out.splitlines()
     assert result.code == 0
     assert lines[0] == str(path)
-    assert "frequency                file         3hours" in lines
-    assert "ntfy.token               file         ********" in lines
-    assert "ntfy.topic               default      not set" in lines
-    assert any(line.startswith("agent.prompt             environment  long long") for line in lines)
+    assert "frequency                 file         3hours" in lines
+    assert "ntfy.token                file         ********" in lines
+    assert "ntfy.topic                default      not set" in lines
+    assert any(line.startswith("agent.prompt              environment  long long") for line in lines)
     assert lines[-1] == "From the environment: GRADENT_AGENT__PROMPT"
     assert max(map(len, lines[1:])) <= 80
     assert "tk_secret" not in result.out

@@ -304,7 +304,7 @@ def test_a_mode_that_lets_others_read_a_secret_is_warned_of(path, environ, mode)
 
 # ── what is refused ──
 
-ALLOWED_KINDS = 'use "study", "command" or "callable"'
+ALLOWED_KINDS = 'use "study", "llm", "command" or "callable"'
 REFUSALS = {
     # keys
     "notfy = 1": "P line 1: unknown key 'notfy' | did you mean 'notify'?",
