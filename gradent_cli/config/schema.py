@@ -290,7 +290,11 @@ class LlmSettings(_Table):
     def _is_one_of_a_pair(cls, output_price: float | None, info: ValidationInfo) -> float | None:
         input_price = info.data.get("input_price", output_price)
         if (input_price is None) != (output_price is None):
-            raise BadValueError("input_price and output_price need each other", beside="input_price")
+            raise BadValueError(
+                "input_price and output_price need each other",
+                hint="gradent config set llm.input_price 0.25 llm.output_price 2",
+                beside="input_price",
+            )
         return output_price
 
 
