@@ -238,6 +238,8 @@ def _api(text: str) -> str:
         raise BadValueError("must not hold a user name or password", hint="gradent config set llm.api_key -")
     if url.query or url.fragment:
         raise BadValueError("must be an address without ? and #")
+    if url.path.rstrip("/").endswith("/chat/completions"):
+        raise BadValueError("must end before /chat/completions, as that is added")
     return text
 
 
