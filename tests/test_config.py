@@ -795,6 +795,8 @@ def test_any_value_at_any_key_is_taken_or_refused(tmp_path, key, value):
         ("enabled", "on", "on"),
         ("study.horizon_days", " 14 ", 14),
         ("study.horizon_days", "many", "many"),
+        ("llm.max_tokens", "10000000000", 10_000_000_000),
+        ("llm.max_tokens", "9" * 5000, "9" * 5000),
         ("llm.max_cost_usd", " 0.5 ", 0.5),
         ("llm.max_cost_usd", "5", 5.0),
         ("llm.max_cost_usd", "much", "much"),
