@@ -122,12 +122,15 @@ def open_tools(
 
 
 def _tidy(connection: "sqlite3.Connection", config: "Config") -> None:
-    from gradent_cli.agents.study.cache import FeedCache
     from gradent_cli.retention import prune
 
     kept, now = config.settings.history, datetime.now(UTC)
     prune(connection, now, max_runs=kept.max_runs, max_age=kept.max_age)
-    FeedCache(config.state_dir / "feeds", now=now).tidy()
+    feeds = config.state_dir / "feeds"
+    if feeds.exists():
+        from gradent_cli.agents.study.cache import FeedCache
+
+        FeedCache(feeds, now=now).tidy()
 
 
 def _set_aside(database: Path, damaged: object) -> str:
