@@ -15,18 +15,67 @@ from gradent_cli import config, snapshot, tick
 
 TEXTS = (
     "",
-    'frequency = "6hours"\nat = "01:30"\nenabled = false\nstate_dir = "here"\n',
-    '[agent]\nkind = "command"\ncommand = ["sh", "-c", "ü"]\ncwd = "~/x"\ntimeout = "90s"\nidle_timeout = "5min"\n'
-    'env = {TOKEN = "tk_12345678", A = "1"}\nnotify_tools = ["a*"]\n',
-    '[ntfy]\ntopic = "gradent-test"\ntoken = "tk_abcdefgh"\n[discord]\n'
-    'webhook = "https://discord.com/api/webhooks/1/abc"\n[notify]\nquiet_hours = "22:30-07:00"\nevents = ["failed"]\n',
-    '[apprise]\nurls = ["json://localhost/geheim-é", "mailto://u:pässword@example.org"]\n'
-    '[webhook]\nurl = "http://localhost:1/x"\n[healthchecks]\nping_url = "http://localhost:1/abc"\n',
-    '[study]\ntimezone = "Europe/Amsterdam"\nplan_ics = "p.ics"\n[study.hours]\nmonday = []\n'
-    '[[study.sources]]\nkind = "ics"\nurl = "https://example.org/feed?token=abcdefg"\n'
-    '[[study.sources]]\nkind = "canvas"\nurl = "https://school.example.org"\ntoken = "7~secret"\nexpires = 2027-01-31\n'
-    '[[study.busy]]\nkind = "caldav"\nurl = "https://example.org/c/"\nusername = "ada"\npassword = "app password"\n',
-    '[llm]\nmodel = "small"\nbase_url = "http://localhost:1/v1"\napi_key = "sk-12345678"\nmax_cost_usd = 0.25\n',
+    """
+    frequency = "6hours"
+    at = "01:30"
+    enabled = false
+    state_dir = "here"
+    """,
+    """
+    [agent]
+    kind = "command"
+    command = ["sh", "-c", "ü"]
+    cwd = "~/x"
+    timeout = "90s"
+    idle_timeout = "5min"
+    env = {TOKEN = "tk_12345678", A = "1"}
+    notify_tools = ["a*"]
+    """,
+    """
+    [ntfy]
+    topic = "gradent-test"
+    token = "tk_abcdefgh"
+    [discord]
+    webhook = "https://discord.com/api/webhooks/1/abc"
+    [notify]
+    quiet_hours = "22:30-07:00"
+    events = ["failed"]
+    """,
+    """
+    [apprise]
+    urls = ["json://localhost/geheim-é", "mailto://u:pässword@example.org"]
+    [webhook]
+    url = "http://localhost:1/x"
+    [healthchecks]
+    ping_url = "http://localhost:1/abc"
+    """,
+    """
+    [study]
+    timezone = "Europe/Amsterdam"
+    plan_ics = "p.ics"
+    [study.hours]
+    monday = []
+    [[study.sources]]
+    kind = "ics"
+    url = "https://example.org/feed?token=abcdefg"
+    [[study.sources]]
+    kind = "canvas"
+    url = "https://school.example.org"
+    token = "7~secret"
+    expires = 2027-01-31
+    [[study.busy]]
+    kind = "caldav"
+    url = "https://example.org/c/"
+    username = "ada"
+    password = "app password"
+    """,
+    """
+    [llm]
+    model = "small"
+    base_url = "http://localhost:1/v1"
+    api_key = "sk-12345678"
+    max_cost_usd = 0.25
+    """,
 )
 VARIABLES = (
     ("GRADENT_FREQUENCY", "15min"),
