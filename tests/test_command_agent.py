@@ -5,13 +5,13 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from gradent_cli import files
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.command import CommandAgent
 from gradent_cli.agents.output import LOG_BYTES, TAIL_BYTES
@@ -294,10 +294,11 @@ def test_a_program_that_cannot_start_is_a_sentence(stage, tmp_path):
 
 def test_no_room_for_the_context_is_a_sentence(stage, monkeypatch, tmp_path):
     """A folder for temporary files that takes nothing is no crash of the agent."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    monkeypatch.setattr(files, "TEMPORARY", ())
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
     with pytest.raises(StateError, match="context to a temporary file: No such file or directory"):
         stage.run(["true"])
-    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.undo()
     assert stage.run(["true"]).error is None
 
 
@@ -426,6 +427,7 @@ def test_a_hundred_megabytes_cost_next_to_nothing(tmp_path, flood):
 import os, resource, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from gradent_cli import files
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.command import CommandAgent
 from gradent_cli.logs import Log

@@ -8,14 +8,11 @@ import fcntl
 import json
 import os
 import selectors
-import shutil
 import struct
 import subprocess
-import tempfile
 import termios
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
@@ -24,8 +21,10 @@ from typing import Any, Literal
 from gradent_cli import processes
 from gradent_cli.agents import RunContext
 from gradent_cli.agents.output import Reader
+from gradent_cli.dataclass import dataclass
 from gradent_cli.durations import spell
 from gradent_cli.errors import AgentError, AgentTimeoutError, StateError, UnavailableError
+from gradent_cli.files import program, temporary_folder
 from gradent_cli.records import Report
 from gradent_cli.text import count
 
@@ -222,21 +221,18 @@ def _filled(argument: str, fillings: Mapping[str, str]) -> str:
 
 @contextmanager
 def _written(files: Mapping[str, str]) -> Iterator[Path]:
-    """A folder with these files that nobody else may read; what cannot be tidied up afterwards is no failure."""
-    folder = None
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="gradent-", ignore_cleanup_errors=True)
-        for name, text in files.items():
-            (Path(folder.name) / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        if folder is not None:
-            folder.cleanup()
-        raise StateError(
-            f"cannot write the agent's context to a temporary file: {error.strerror}",
-            hint="make room there, or set TMPDIR to another folder",
-        ) from error
-    with folder:
-        yield Path(folder.name)
+    """A folder with these files that nobody else may read."""
+    with ExitStack() as until_gone:
+        try:
+            folder = until_gone.enter_context(temporary_folder())
+            for name, text in files.items():
+                (folder / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise StateError(
+                f"cannot write the agent's context to a temporary file: {error.strerror}",
+                hint="make room there, or set TMPDIR to another folder",
+            ) from error
+        yield folder
 
 
 def find_program(name: str, *, path: str, folder: Path) -> str:
@@ -246,14 +242,14 @@ def find_program(name: str, *, path: str, folder: Path) -> str:
         UnavailableError: there is none; or what it names in its first line to interpret it is not there, which is how
             a program that works in a shell fails under cron.
     """
-    found = shutil.which(str(folder / name) if "/" in name else name, path=path)
+    found = program(str(folder / name) if "/" in name else name, path)
     if found is None:
         raise UnavailableError(
             f"the program '{name}' is not there or not executable; it was looked for in PATH={path}",
             hint="give its full path in agent.command, or run gradent install-cron in a shell that finds it",
         )
     interpreter = _interpreter(Path(found))
-    if interpreter is not None and shutil.which(interpreter, path=path) is None:
+    if interpreter is not None and program(interpreter, path) is None:
         raise UnavailableError(
             f"the program {found} needs '{interpreter}', which is not there; it was looked for in PATH={path}",
             hint="run gradent install-cron in a shell that finds it, or set PATH in agent.env",

@@ -16,9 +16,9 @@ import math
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from gradent_cli.dataclass import dataclass
 from gradent_cli.text import one_line
 
 _TEXT = 1000

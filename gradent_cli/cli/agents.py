@@ -1,13 +1,13 @@
 """The agents, built from the config: what `run` hands to the corridor, and what lends its tools to others."""
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gradent_cli.dataclass import replace
 
 if TYPE_CHECKING:
     import sqlite3
@@ -114,6 +114,7 @@ def _own_environment(
     config: "Config", environ: Mapping[str, str], connection: "sqlite3.Connection", *, trigger: str, dry_run: bool
 ) -> dict[str, str]:
     """That of this process, but when scheduled with the PATH of the shell that installed it; `gradent` is on it."""
+    from gradent_cli.files import program
     from gradent_cli.history import History
 
     path = History(connection).fact("path") if trigger != "manual" else None
@@ -126,7 +127,7 @@ def _own_environment(
     }
     path = given.get("PATH", os.defpath)
     ours = Path(sys.executable).parent
-    if shutil.which("gradent", path=path) is None and (ours / "gradent").exists():
+    if program("gradent", path) is None and (ours / "gradent").exists():
         given["PATH"] = f"{path}{os.pathsep}{ours}"  # at the end: nothing else of ours is to be found first
     return given
 
