@@ -20,6 +20,7 @@ from gradent_cli.interrupts import Interrupts
 from gradent_cli.records import Usage
 from tests.street import unruly
 from tests.street.clock import NOW, Clock
+from tests.test_streams import AGUI, CODEX, GEMINI, OPENCODE
 
 
 @pytest.fixture
@@ -651,6 +652,88 @@ def test_what_a_stream_says_of_its_end(stage, program, line, code, error):
     report = stage.run(program(f"print(json.dumps({line!r})); sys.exit({code})"))
     assert report.error is not None
     assert report.error.startswith(error)
+
+
+LAST_WORDS = {
+    "codex": [*CODEX[:-1]],
+    "gemini": GEMINI,
+    "gemini, broken off": GEMINI[:-1],
+    "opencode": OPENCODE,
+    "claude, a result without words": [
+        '{"type":"assistant","message":{"content":[{"type":"text","text":"Planned 3"}]}}',
+        '{"type":"result","subtype":"success","result":""}',
+    ],
+    "cursor, broken off": ['{"type":"assistant","message":{"content":[{"type":"text","text":"Planned 3"}]}}'],
+    "ag-ui": [*AGUI[:-1], '{"type":"RUN_FINISHED"}'],
+}
+
+
+@pytest.mark.parametrize("lines", LAST_WORDS.values(), ids=LAST_WORDS)
+def test_the_last_words_are_the_summary(stage, program, lines):
+    """Where no end has one, whatever else the program writes then."""
+    report = stage.run(
+        program(f"print({chr(10).join(lines)!r}, flush=True)\nprint('a line'); print('noise', file=sys.stderr)")
+    )
+    assert (report.summary, report.error) == ("Planned 3", None)
+    assert "agent: Planned 3" in stage.lines
+
+
+FAILED, COMPLETED = {"type": "run.failed", "error": "no network"}, {"type": "run.completed", "summary": "Planned 3"}
+FAILED_TURN, TURN = {"type": "turn.failed", "error": {"message": "no credit"}}, {"type": "turn.completed", "usage": {}}
+FAILED_RESULT = {"type": "result", "subtype": "error_during_execution", "is_error": True}
+RESULT = {"type": "result", "subtype": "success", "result": "Planned 3"}
+
+
+@pytest.mark.parametrize(
+    ("printed", "filed", "error"),
+    [
+        ([FAILED, COMPLETED], [], None),
+        ([FAILED_RESULT, RESULT], [], None),
+        ([FAILED_TURN, TURN], [], None),
+        ([RESULT, FAILED_RESULT], [], "it broke off"),
+        ([RESULT], [FAILED], "no network"),
+        ([FAILED_TURN], [COMPLETED], "no credit"),
+        ([], [FAILED, COMPLETED], None),
+    ],
+)
+def test_the_last_end_of_a_stream_holds(stage, program, printed, filed, error):
+    """An agent may begin again after an error; but what one way in tells does not undo a failure of the other."""
+    argv = program(
+        APPEND + f"for event in {filed!r}: emit(**event)\n"
+        f"for event in {printed!r}: print(json.dumps(event), flush=True)"
+    )
+    assert stage.run(argv).error == error
+
+
+def test_an_end_that_only_says_that_nothing_changed(stage, program):
+    """It counts without a summary, too."""
+    report = stage.run(program('print("Looked."); print(json.dumps({"type": "run.completed", "changed": False}))'))
+    assert (report.summary, report.changed) == ("Looked.", False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "error"),
+    [
+        ([{"type": "error", "message": "Reconnecting... 1/5"}], 0, None),
+        ([{"type": "error", "message": "1/5"}, {"type": "error", "message": "2/5"}], 1, "exited with 1: 2/5"),
+        ([{"type": "error", "message": "1/5"}, FAILED_TURN], 1, "exited with 1: no credit"),
+        ([{"type": "error", "message": "1/5"}, TURN], 1, "exited with 1: noise"),
+        ([{"type": "error", "error": {"name": "APIError"}}], 1, "exited with 1: APIError"),
+        ([{"type": "error"}], 1, "exited with 1: noise"),
+    ],
+)
+def test_what_a_stream_complains_of(stage, program, lines, code, error):
+    """The newest is the reason where the program failed and no end gave another; otherwise it is log text."""
+    report = stage.run(
+        program(
+            f"for line in {lines!r}: print(json.dumps(line), flush=True)\n"
+            f"print('noise', file=sys.stderr); sys.exit({code})"
+        )
+    )
+    assert report.error == (error and f"the program {error}")
+    complaint = lines[0].get("message")
+    assert complaint is None or f"agent: {complaint}" in stage.lines
+    assert report.summary == "noise"
 
 
 # ── before it begins ──
