@@ -520,6 +520,26 @@ def test_the_context_on_standard_input(stage, program):
     assert stage.run(argv, stdin="context").summary == "True True"
 
 
+def test_the_mcp_config_is_there_for_who_asks(stage, program):
+    """Also in a part of an argument, and with the variables that tie the server to the run and its state alone."""
+    argv = program("folder = os.path.dirname(os.environ['GRADENT_EVENTS']); print(sys.argv[1:], os.listdir(folder))")
+    server = ["/opt/python", "-m", "gradent_cli", "mcp"]
+    assert "mcp.json" not in stage.run(argv, mcp_server=server).summary
+    argv = program("print(open(sys.argv[1].removeprefix('--mcp-config=')).read())")
+    environ = {"PATH": "/usr/bin", "GRADENT_STATE_DIR": "/s", "GRADENT_NTFY__TOKEN": "tk_secret", "TZ": "Asia/Tokyo"}
+    found = json.loads(stage.run([*argv, "--mcp-config={mcp_config}"], mcp_server=server, environ=environ).summary)
+    (given,) = found["mcpServers"].values()
+    assert [given["command"], *given["args"]] == server
+    assert given["env"].pop("GRADENT_EVENTS").endswith("/events")
+    assert given["env"] == {"GRADENT_RUN_ID": "run-1", "GRADENT_STATE_DIR": "/s", "TZ": "Asia/Tokyo"}
+
+
+def test_a_filling_is_not_filled_again(stage, program):
+    """What stands in a prompt stays, also where an argument has more than the prompt."""
+    argv = [*program("print(sys.argv[1:])"), "{prompt}", "do: {prompt} ({run_id})"]
+    assert stage.run(argv, prompt="{run_id}").summary == "['{run_id}', 'do: {run_id} (run-1)']"
+
+
 def test_a_program_that_never_reads_its_standard_input(stage):
     """A prompt that no pipe could hold keeps nobody waiting."""
     assert stage.run(["sh", "-c", "echo done"], prompt="x" * 5_000_000).summary == "done"

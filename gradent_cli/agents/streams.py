@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gradent_cli.agents.mcp import NAME
 from gradent_cli.text import one_line
 
 _TEXT = 1000
@@ -28,8 +29,6 @@ _OPEN = 10_000
 """So many tools that have begun are remembered until they end."""
 _SAID = 65_536
 """Characters of a message that comes in pieces."""
-_OURS = "gradent"
-"""The name by which our MCP server is to be known to a coding agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +131,7 @@ class Translator:
             tool=_text(value.get("tool")) or "tool",
             title=_text(value.get("title")),
             incidental=False,
-            own=value.get("by") == _OURS,
+            own=value.get("by") == NAME,
         )
 
     def _native_completed(self, value: Mapping[str, Any]) -> Iterator[Event]:
@@ -145,7 +144,7 @@ class Translator:
             changed=value.get("changed") is not False,
             error=_reason(value.get("error")) if value.get("ok") is False else None,
             incidental=False,
-            own=value.get("by") == _OURS,
+            own=value.get("by") == NAME,
         )
 
     def _native_ended(self, value: Mapping[str, Any]) -> Iterator[Event]:
@@ -396,7 +395,7 @@ _SUBTYPES = {
 def _stripped(name: str) -> tuple[str, bool]:
     """A tool without the MCP server that offers it (`mcp__server__tool`), and whether that is gradent's."""
     found = re.fullmatch(r"mcp__(.*?)__(.+)", name)
-    return (found[2], found[1] == _OURS) if found else (name, False)
+    return (found[2], found[1] == NAME) if found else (name, False)
 
 
 def _title(tool: str, given: object) -> str:

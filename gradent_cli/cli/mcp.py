@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gradent_cli import __version__
-from gradent_cli.errors import GradentError, UnavailableError
+from gradent_cli.errors import GradentError
 
 if TYPE_CHECKING:
     from gradent_cli.config import Config
@@ -27,13 +27,11 @@ def mcp(context: typer.Context) -> None:
 
     In a run, what the tools did is told to the run.
     """
-    try:
-        import mcp.server.stdio  # noqa: F401
-    except ImportError as error:
-        raise UnavailableError("the mcp package is not installed", hint="pip install 'gradent-cli[mcp]'") from error
-    import anyio
-
+    from gradent_cli.agents.mcp import need_package
     from gradent_cli.config import load
+
+    need_package()
+    import anyio
 
     anyio.run(_serve, load(context.obj, os.environ))
 
@@ -53,6 +51,7 @@ async def _serve(config: "Config") -> None:
         Tool,
     )
 
+    from gradent_cli.agents.mcp import NAME
     from gradent_cli.agents.study.toolbox import TOOLS
     from gradent_cli.cli.tools import call
 
@@ -75,8 +74,6 @@ async def _serve(config: "Config") -> None:
         text = json.dumps(answer, ensure_ascii=False)
         return CallToolResult(content=[TextContent(text=text)], structured_content=answer)
 
-    server = Server(
-        "gradent", version=__version__, instructions=_ABOUT, on_list_tools=list_tools, on_call_tool=call_tool
-    )
+    server = Server(NAME, version=__version__, instructions=_ABOUT, on_list_tools=list_tools, on_call_tool=call_tool)
     async with stdio_server() as (received, sent):
         await server.run(received, sent, server.create_initialization_options())
