@@ -212,6 +212,22 @@ def test_native():
 
 
 @pytest.mark.parametrize(
+    ("line", "tool", "own"),
+    [
+        ('{"type":"tool_use","tool_name":"mcp_gradent_check","tool_id":"1"}', "check", True),
+        ('{"type":"tool_use","tool_name":"mcp_files_read_file","tool_id":"1"}', "read_file", False),
+        ('{"type":"tool_use","tool_name":"mcp____check","tool_id":"1"}', "check", False),
+        ('{"type":"tool_use","part":{"tool":"gradent_check","state":{"status":"completed"}}}', "check", True),
+        ('{"type":"tool_use","part":{"tool":"files_read","state":{"status":"completed"}}}', "files_read", False),
+    ],
+)
+def test_our_tools_by_the_names_that_agents_give_them(line, tool, own):
+    """Gemini CLI and OpenCode join server and tool in ways of their own; only ours can be told from others."""
+    (begun, *_) = translated([line])
+    assert (begun.tool, begun.own, begun.incidental) == (tool, own, not own)
+
+
+@pytest.mark.parametrize(
     ("result", "error"),
     [
         (

@@ -393,9 +393,15 @@ _SUBTYPES = {
 
 
 def _stripped(name: str) -> tuple[str, bool]:
-    """A tool without the MCP server that offers it (`mcp__server__tool`), and whether that is gradent's."""
-    found = re.fullmatch(r"mcp__(.*?)__(.+)", name)
-    return (found[2], found[1] == NAME) if found else (name, False)
+    """A tool without the MCP server that offers it, and whether that is gradent's.
+
+    `mcp__server__tool` in Claude Code, `mcp_server_tool` in Gemini CLI, `server_tool` in OpenCode.
+    """
+    found = re.fullmatch(rf"mcp__(.*?)__(.+)|mcp_([^_]+)_(.+)|({NAME})_(.+)", name)
+    if found is None:
+        return name, False
+    server, tool = (each for each in found.groups() if each is not None)
+    return tool, server == NAME
 
 
 def _title(tool: str, given: object) -> str:
