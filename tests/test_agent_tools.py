@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,16 +113,20 @@ def test_a_shell_script_that_calls_the_tools(gradent: Gradent, agent: Agent, sta
     assert (assignment["effort_hours"], assignment["reason"]) == (4, "Ten sources.")
 
 
-def test_a_dry_run_of_it_leaves_nothing_behind(gradent: Gradent, agent: Agent, state: Path, server: Server) -> None:
-    """The calls build on each other all the same, and what would be told is printed."""
+def test_a_dry_run_of_it_leaves_nothing_behind(
+    gradent: Gradent, agent: Agent, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The calls build on each other all the same, and what would be told is printed; no file is made or changed."""
+    monkeypatch.setenv("TMPDIR", str(home / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (home / "temporary").mkdir()
     agent(SCRIPT)
+    before = {path: path.is_file() and path.read_bytes() for path in home.rglob("*")}
     result = gradent("run", "--dry-run")
     assert result.code == 0, result.err
     assert "📅 Schedule sessions" in result.out
     assert server.requests == []
-    assert not state.exists() or not list(state.rglob("plan.ics"))
-    assert plan(gradent) == []
-    assert json.loads(gradent("history", "--json").out) == []
+    assert {path: path.is_file() and path.read_bytes() for path in home.rglob("*")} == before
 
 
 def test_the_student_s_own_calendar(
