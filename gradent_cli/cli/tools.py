@@ -37,7 +37,7 @@ def tool(
         typer.Option(
             "--input",
             metavar="JSON",
-            help="The input; - waits for the end of standard input. [default: what standard input has]",
+            help="The input. Without it what standard input has; with - however long that takes.",
         ),
     ] = None,
 ) -> None:
