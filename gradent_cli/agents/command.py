@@ -7,6 +7,7 @@ text. Its exit status decides first: anything but 0 is a failure, whatever it pr
 import fcntl
 import json
 import os
+import re
 import selectors
 import struct
 import subprocess
@@ -19,7 +20,7 @@ from time import monotonic, sleep
 from typing import Any, Literal
 
 from gradent_cli import processes
-from gradent_cli.agents import RunContext
+from gradent_cli.agents import RunContext, mcp
 from gradent_cli.agents.output import Reader
 from gradent_cli.dataclass import dataclass
 from gradent_cli.durations import spell
@@ -41,9 +42,10 @@ _BREATH = 0.002
 class CommandAgent:
     """Runs `argv` once.
 
-    In each argument `{prompt}`, `{context_file}` and `{run_id}` are filled in. `stdin` says what the program reads;
-    None is the prompt if no argument has it. `environ` is the whole environment of the program, but for what tells it
-    of this run. `idle_timeout` None means that silence has no limit; `grace` is the time between TERM and KILL.
+    In each argument `{prompt}`, `{context_file}`, `{run_id}` and `{mcp_config}` are filled in. `stdin` says what the
+    program reads; None is the prompt if no argument has it. `environ` is the whole environment of the program, but for
+    what tells it of this run. `idle_timeout` None means that silence has no limit; `grace` is the time between TERM and
+    KILL. `mcp_server` is the argv of `gradent mcp`.
     """
 
     argv: Sequence[str]
@@ -53,10 +55,11 @@ class CommandAgent:
     idle_timeout: timedelta | None
     grace: timedelta
     stdin: Stdin | None = None
+    mcp_server: Sequence[str] = ()
     name: str = "command"
 
     def preflight(self) -> None:
-        """Whether the program, what interprets it and its folder are there.
+        """Whether the program, what interprets it, its folder and what its arguments need are there.
 
         Raises:
             UnavailableError: one of them is not.
@@ -64,6 +67,8 @@ class CommandAgent:
         if self.cwd is not None and not self.cwd.is_dir():
             raise UnavailableError(f"agent.cwd, {self.cwd}, is not a folder", hint=f"mkdir -p {self.cwd}")
         find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or Path.cwd())
+        if mcp.is_asked_for(self.argv):
+            mcp.need_package()
 
     def run(self, context: RunContext) -> Report:
         """Start the program, follow it to its end, and leave nothing behind of what it started.
@@ -75,11 +80,7 @@ class CommandAgent:
         """
         tree: processes.Tree | None = None
         followed = False
-        document = json.dumps(_context(context, self.prompt), ensure_ascii=False)
-        with (
-            _written({"context.json": document, "prompt": self.prompt, "events": ""}) as folder,
-            processes.adopting() as adopts,
-        ):
+        with _written(lambda folder: self._files(context, folder)) as folder, processes.adopting() as adopts:
             reader = Reader(context, folder / "events")
             try:
                 try:
@@ -104,24 +105,42 @@ class CommandAgent:
                 reader.close()
         return reader.report(tree.leader.returncode)
 
+    def _files(self, context: RunContext, folder: Path) -> dict[str, str]:
+        files = {
+            "context.json": json.dumps(_context(context, self.prompt), ensure_ascii=False),
+            "prompt": self.prompt,
+            "events": "",
+        }
+        if mcp.is_asked_for(self.argv):
+            files["mcp.json"] = mcp.document(self.mcp_server, self._environ(context, folder))
+        return files
+
+    def _environ(self, context: RunContext, folder: Path) -> dict[str, str]:
+        return {
+            **self.environ,
+            "GRADENT_RUN_ID": context.run_id,
+            "GRADENT_CONTEXT_FILE": str(folder / "context.json"),
+            "GRADENT_EVENTS": str(folder / "events"),
+        }
+
     def _start(self, context: RunContext, folder: Path) -> subprocess.Popen[bytes]:
-        context_file = folder / "context.json"
-        fillings = {"{prompt}": self.prompt, "{context_file}": str(context_file), "{run_id}": context.run_id}
+        context_file = str(folder / "context.json")
+        fillings = {
+            "{prompt}": self.prompt,
+            "{context_file}": context_file,
+            "{run_id}": context.run_id,
+            mcp.FILLING: str(folder / "mcp.json"),
+        }
         argv = [_filled(argument, fillings) for argument in self.argv]
         stdin = self.stdin or ("none" if any("{prompt}" in argument for argument in self.argv) else "prompt")
         # A file and not a pipe: whoever never reads it holds nobody up.
-        files = {"prompt": str(folder / "prompt"), "context": str(context_file), "none": os.devnull}
-        told = {
-            "GRADENT_RUN_ID": context.run_id,
-            "GRADENT_CONTEXT_FILE": str(context_file),
-            "GRADENT_EVENTS": str(folder / "events"),
-        }
+        files = {"prompt": str(folder / "prompt"), "context": context_file, "none": os.devnull}
         try:
             with open(files[stdin], "rb") as given:
                 return subprocess.Popen(
                     argv,
                     cwd=self.cwd,
-                    env={**self.environ, **told},
+                    env=self._environ(context, folder),
                     stdin=given,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
@@ -212,20 +231,17 @@ def _read_rest(pipe: int, take: Callable[[bytes], None]) -> None:
 
 
 def _filled(argument: str, fillings: Mapping[str, str]) -> str:
-    for name, value in fillings.items():
-        if argument == name:
-            return value  # a prompt that itself contains `{run_id}` stays as it is
-        argument = argument.replace(name, value)
-    return argument
+    """In one pass: a prompt that itself contains `{run_id}` stays as it is."""
+    return re.sub("|".join(map(re.escape, fillings)), lambda found: fillings[found[0]], argument)
 
 
 @contextmanager
-def _written(files: Mapping[str, str]) -> Iterator[Path]:
-    """A folder with these files that nobody else may read."""
+def _written(files: Callable[[Path], Mapping[str, str]]) -> Iterator[Path]:
+    """A folder with its files that nobody else may read."""
     with ExitStack() as until_gone:
         try:
             folder = until_gone.enter_context(temporary_folder())
-            for name, text in files.items():
+            for name, text in files(folder).items():
                 (folder / name).write_text(text, encoding="utf-8")
         except OSError as error:
             raise StateError(

@@ -144,20 +144,24 @@ def _command_agent(config: "Config", environ: Mapping[str, str]) -> "CommandAgen
         environ=environ,
         idle_timeout=agent.idle_timeout,
         grace=agent.grace,
+        mcp_server=_ourselves(config, "mcp"),
     )
 
 
 def _callable_agent(config: "Config", environ: Mapping[str, str]) -> "CallableAgent":
     from gradent_cli.agents.callable import CallableAgent
 
-    # -P: the folder that the run was started in is not to lend its modules to gradent itself.
-    argv = [sys.executable, "-P", "-u", "-m", "gradent_cli", "--config", str(config.path), "host"]
-    agent = config.settings.agent
+    agent, argv = config.settings.agent, _ourselves(config, "host")
     return CallableAgent(
         function=function_of(config),
         process=replace(_command_agent(config, environ), argv=argv, stdin="none", name=agent.kind),
         name=agent.kind,
     )
+
+
+def _ourselves(config: "Config", command: str) -> list[str]:
+    """The argv of one of our own commands; -P: the folder of the run is not to lend its modules to gradent itself."""
+    return [sys.executable, "-P", "-u", "-m", "gradent_cli", "--config", str(config.path), command]
 
 
 def function_of(config: "Config") -> str:
