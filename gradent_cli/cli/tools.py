@@ -9,7 +9,6 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -127,6 +126,8 @@ def _listener(events: str | None) -> "Callable[[ToolCall], None]":
     """Tells the run, under ids that no other call of it has."""
     if not events:
         return lambda _: None
+    from secrets import token_hex
+
     from gradent_cli.agents.events import tool_listener
 
     tell, token = tool_listener(Path(events)), token_hex(3)
