@@ -402,9 +402,9 @@ def _blocks(value: object) -> Iterator[Mapping[str, Any]]:
 
 def _number(value: object) -> int:
     """A count that SQLite can hold; 0 for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         return 0
-    return int(min(max(value, 0), 2**53))
+    return int(min(value, 2**53))
 
 
 def _money(value: object) -> float | None:
