@@ -606,15 +606,16 @@ def test_our_own_tools_are_told_by_the_file(stage, program):
         "def call(id, known):\n"
         "    print(json.dumps({'type': 'assistant', 'message': {'content': [use | {'id': id}]}}), flush=True)\n"
         "    if known:\n"
-        "        emit(type='tool.started', id='check-1', tool='check', title='Check', by='gradent')\n"
-        "        emit(type='tool.completed', id='check-1', tool='check', ok=True, result='exact', by='gradent')\n"
+        "        emit(type='tool.started', id='check-' + id, tool='check', title='Check', by='gradent')\n"
+        "        emit(type='tool.completed', id='check-' + id, tool='check', ok=True, result='exact', by='gradent')\n"
         "    result = {'type': 'tool_result', 'tool_use_id': id, 'content': 'refused', 'is_error': not known}\n"
         "    print(json.dumps({'type': 'user', 'message': {'content': [result]}}), flush=True)\n"
-        "call('a', True)\ncall('b', False)\n"
+        "call('a', True)\ncall('b', False)\ncall('c', True)\n"
     )
     stage.run(argv)
     ended = [(call.tool, call.status, call.result or call.error, call.incidental) for call in stage.calls]
-    assert [each for each in ended if each[1] != "started"] == [
+    assert sorted(each for each in ended if each[1] != "started") == [
+        ("check", "completed", "exact", False),
         ("check", "completed", "exact", False),
         ("check", "failed", "refused", False),
     ]

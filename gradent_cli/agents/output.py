@@ -4,7 +4,7 @@ import json
 import os
 import re
 import signal
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -47,6 +47,7 @@ class Reader:
         self._file = _EventFile(events)
         self._translators: Mapping[Channel, Translator] = {"output": Translator(), "file": Translator()}
         self._counts: OrderedDict[object, dict[Channel, int]] = OrderedDict()
+        self._own: Counter[tuple[str, bool]] = Counter()
         self._run_id = context.run_id
         self._tail = _Tail()
         self._begun = bytearray()
@@ -181,12 +182,12 @@ class Reader:
                     self._spend(event)
 
     def _tool(self, event: Started | Completed, channel: Channel) -> None:
-        """Our own tools tell exactly what they did by the file, so elsewhere only their ends are counted."""
+        """Our own tools tell exactly what they did by the file; elsewhere only an end counts that is not in there."""
         if event.own and channel == "output":
             if isinstance(event, Started):
                 return
-            self.look()
-        if not self._is_first(event, channel):
+            self.look()  # a tool tells before it answers
+        if not (self._is_own_news(event, channel) if event.own else self._is_first(event, channel)):
             return
         if isinstance(event, Started):
             self._tools.started(event.tool, event.title, id=event.id, incidental=event.incidental)
@@ -205,16 +206,30 @@ class Reader:
 
     def _is_first(self, event: Started | Completed, channel: Channel) -> bool:
         """Whether the other channel has not told this one: the nth of its kind there is the nth of its kind here."""
-        if event.own:
-            kind: object = (type(event), event.tool)
-        else:
-            kind = event if event.id is None else (type(event), event.id)
+        kind = event if event.id is None else (type(event), event.id)
         counts = self._counts.setdefault(kind, {"output": 0, "file": 0})
         self._counts.move_to_end(kind)
         if len(self._counts) > _REMEMBERED:
             self._counts.popitem(last=False)
         counts[channel] += 1
         return counts[channel] > counts["file" if channel == "output" else "output"]
+
+    def _is_own_news(self, event: Started | Completed, channel: Channel) -> bool:
+        """Whether the file tells this of one of our own tools, or cannot: the call was refused before it got there.
+
+        A tool that failed in part may answer all the same, but none that worked answers with an error.
+        """
+        if isinstance(event, Started):
+            return True
+        failed = event.error is not None
+        if channel == "file":
+            self._own[event.tool, failed] += 1
+            return True
+        for known in ((event.tool, True),) if failed else ((event.tool, False), (event.tool, True)):
+            if self._own[known]:
+                self._own[known] -= 1
+                return False
+        return True
 
     def _spend(self, event: Used) -> None:
         usage = Usage(input_tokens=event.input_tokens, output_tokens=event.output_tokens, cost_usd=event.cost_usd)
