@@ -14,7 +14,7 @@ import pytest
 
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.command import CommandAgent
-from gradent_cli.agents.output import LOG_BYTES, TAIL_BYTES
+from gradent_cli.agents.output import LOG_BYTES, TAIL_BYTES, Reader
 from gradent_cli.errors import AgentError, AgentTimeoutError, StateError, UnavailableError
 from gradent_cli.interrupts import Interrupts
 from gradent_cli.records import Usage
@@ -54,7 +54,10 @@ class Stage:
             "prompt": "", "cwd": None, "environ": dict(os.environ), "idle_timeout": None, "grace": timedelta(seconds=1)
         }  # fmt: skip
         agent = CommandAgent(argv=argv, **options | changes)
-        context = RunContext(
+        return agent.run(self.context(**({"shield": shield} if shield else {})))
+
+    def context(self, **changes):
+        return RunContext(
             run_id="run-1",
             started_at=NOW,
             tools=ToolCallTracker(Clock(), self.calls.append),
@@ -62,9 +65,8 @@ class Stage:
             log=self.log,
             keep_output=self.kept.append,
             used=self.usage.append,
-            **({"shield": shield} if shield else {}),
+            **changes,
         )
-        return agent.run(context)
 
 
 @pytest.fixture
@@ -580,6 +582,38 @@ def test_an_event_file_that_grows_without_end(stage, program):
     )
     assert stage.run(argv).error is None
     assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "3")]
+
+
+def test_an_event_file_too_large_to_be_read_in_time(stage, program):
+    """A terabyte of nothing does not hold a run that is out of time."""
+    argv = program(
+        APPEND + "emit(type='tool.completed', id='1', tool='fetch', ok=True, result='3')\n"
+        "os.truncate(os.environ['GRADENT_EVENTS'], 1 << 40)\n"
+        "emit(type='tool.completed', id='2', tool='late', ok=True)\nprint('up', flush=True)\ntime.sleep(60)"
+    )
+
+    def over():
+        raise AgentTimeoutError("over")
+
+    stage.then = over
+    with pytest.raises(AgentTimeoutError):
+        stage.run(argv)
+    assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "3")]
+
+
+def test_an_event_file_that_is_emptied(stage, tmp_path):
+    """A script that writes with `>` where it should append is heard all the same."""
+    path = tmp_path / "events"
+    path.touch()
+    reader = Reader(stage.context(), path)
+    for tool in ("fetch the pages", "plan"):
+        path.write_text(json.dumps({"type": "tool.completed", "tool": tool, "ok": True}) + "\n")
+        reader.look()
+    reader.close()
+    assert [each for each in told(stage) if each[1] == "completed"] == [
+        ("fetch the pages", "completed", ""),
+        ("plan", "completed", ""),
+    ]
 
 
 def test_what_comes_both_ways_counts_once(stage, program):

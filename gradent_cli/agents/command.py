@@ -37,6 +37,9 @@ _LOOK = 0.2
 _BREATH = 0.002
 """Seconds: a program that writes little at a time, and fast, is read in larger pieces."""
 
+_LATE = 1.0
+"""Seconds: how long the event file is still read when the run has to end, however large somebody has made it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandAgent:
@@ -97,7 +100,7 @@ class CommandAgent:
                 self._end(tree, context)  # a signal may have struck before the shield was up
                 if not (followed and isinstance(error, AgentTimeoutError)):
                     with context.shield(), suppress(StateError):
-                        reader.look()  # what it did until then
+                        reader.look(_LATE)  # what it did until then
                     context.keep_output(reader.tail())
                     raise  # else the program was done in time, and only ending what it left behind took too long
             finally:

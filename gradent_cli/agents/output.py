@@ -7,7 +7,9 @@ import signal
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal
 
 from gradent_cli.agents import RunContext, ToolCallTracker
@@ -80,10 +82,10 @@ class Reader:
         self._remember(said)
         self._complaint = said[said.rfind(b"\n") + 1 :][-_PLAIN_BYTES:]
 
-    def look(self) -> bool:
-        """Read what is new in the event file; whether there was anything."""
+    def look(self, seconds: float = inf) -> bool:
+        """Read what is new in the event file, as far as that goes in `seconds`; whether there was anything."""
         anything = False
-        for line in self._file.new_lines():
+        for line in self._file.new_lines(monotonic() + seconds):
             anything = True
             if (event := _event(line)) is not None:
                 self._happened(event, "file")
@@ -247,10 +249,16 @@ class _EventFile:
         self._begun = b""
         self._skipping = False
 
-    def new_lines(self) -> Iterator[bytes]:
-        """Those that are there by now: who goes on appending is not waited for."""
+    def new_lines(self, until: float) -> Iterator[bytes]:
+        """Those that are there by now, read before `until`: who goes on appending is not waited for."""
         size = os.fstat(self._descriptor).st_size
-        while self._offset < size and (chunk := os.pread(self._descriptor, _READ_BYTES, self._offset)):
+        if size < self._offset:  # written with `>` instead of `>>`
+            self._offset, self._begun, self._skipping = 0, b"", False
+        while (
+            self._offset < size
+            and monotonic() < until
+            and (chunk := os.pread(self._descriptor, _READ_BYTES, self._offset))
+        ):
             self._offset += len(chunk)
             *whole, begun = (self._begun + chunk).split(b"\n")
             if whole and self._skipping:
