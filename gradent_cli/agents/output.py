@@ -137,8 +137,7 @@ class Reader:
         data = b"\n" + data
         told = 1
         for match in _OBJECT.finditer(data):
-            event = _event(match[1]) if b'"type"' in match[1] else None
-            if event is not None:
+            if (event := _event(match[1])) is not None:
                 self._plain(data[told : match.start() + 1])
                 self._happened(event, "output")
                 told = match.end() + 1
@@ -285,6 +284,8 @@ def _event(raw: bytes) -> dict[str, Any] | None:
 
     One bad byte or a tab in a title is no reason to lose the event: shell scripts put JSON together by `echo`.
     """
+    if b'"type"' not in raw:  # most of what is written is none, and to find that out by an exception takes long
+        return None
     try:
         value = json.loads(raw.decode(errors="replace"), strict=False)
     except (ValueError, RecursionError):
