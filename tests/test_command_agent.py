@@ -290,8 +290,12 @@ def test_a_program_that_cannot_start_is_a_sentence(stage, tmp_path):
     script = tmp_path / "plain"
     script.write_text("no shebang")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    with pytest.raises(AgentError, match="Exec format error"):
+    with pytest.raises(AgentError, match="Exec format error") as caught:
         stage.run([str(script)])
+    assert "#!/bin/sh" in (caught.value.hint or "")
+    with pytest.raises(AgentError, match="Argument list too long") as caught:
+        stage.run(["true", "{prompt}"], prompt="x" * 3_000_000)
+    assert "standard input" in (caught.value.hint or "")
 
 
 def test_no_room_for_the_context_is_a_sentence(stage, monkeypatch, tmp_path):
@@ -715,3 +719,11 @@ def test_preflight(tmp_path):
     assert "'other' is not there or not executable; it was looked for in PATH=/usr/bin:/bin" in said(["other"])
     assert f"{script} needs 'no-such-node', which is not there" in said([str(script)])
     assert said(["true"], cwd=tmp_path / "gone") == f"agent.cwd, {tmp_path / 'gone'}, is not a folder"
+    assert said(["true"], cwd=tmp_path / ("x" * 300)) == f"agent.cwd, {tmp_path / ('x' * 300)}, is not a folder"
+    other.chmod(0o644)
+    assert said([str(other)]) == f"the program {other} may not be executed"
+    assert said([str(tmp_path)]) == f"{tmp_path} is a folder, and no program"
+    assert said(["./none"], cwd=tmp_path) == f"there is no program {tmp_path / 'none'}"
+    other.write_bytes(b"#!/bin/sh\r\n")
+    other.chmod(0o755)
+    assert said([str(other)]) == f"the lines of {other} end as on Windows, so that nothing can interpret it"

@@ -4,9 +4,11 @@ The program writes one JSON object per line on standard output, as `docs/agents.
 text. Its exit status decides first: anything but 0 is a failure, whatever it printed.
 """
 
+import errno
 import fcntl
 import json
 import os
+import re
 import selectors
 import shutil
 import struct
@@ -37,6 +39,10 @@ _LOOK = 0.2
 _BREATH = 0.002
 """Seconds: a program that writes little at a time, and fast, is read in larger pieces."""
 
+_REMEDIES = {
+    errno.ENOEXEC: "let it begin with a line that names what runs it, such as #!/bin/sh",
+    errno.E2BIG: "leave {prompt} out of agent.command: the program gets it on standard input then",
+}
 _LATE = 1.0
 """Seconds: how long the event file is still read when the run has to end, however large somebody has made it."""
 
@@ -65,7 +71,7 @@ class CommandAgent:
         Raises:
             UnavailableError: one of them is not.
         """
-        if self.cwd is not None and not self.cwd.is_dir():
+        if self.cwd is not None and not os.path.isdir(self.cwd):  # noqa: PTH112  never raises
             raise UnavailableError(f"agent.cwd, {self.cwd}, is not a folder", hint=f"mkdir -p {self.cwd}")
         find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or Path.cwd())
 
@@ -135,7 +141,8 @@ class CommandAgent:
             what = f"the working directory {self.cwd}" if str(error.filename) == str(self.cwd) else f"'{argv[0]}'"
             raise AgentError(
                 f"cannot start the agent: {what}: {error.strerror or error}",
-                hint=f"give the program's full path in agent.command; it was looked for in "
+                hint=_REMEDIES.get(error.errno or 0)
+                or f"give the program's full path in agent.command; it was looked for in "
                 f"PATH={self.environ.get('PATH', '')}",
             ) from error
 
@@ -249,19 +256,37 @@ def find_program(name: str, *, path: str, folder: Path) -> str:
         UnavailableError: there is none; or what it names in its first line to interpret it is not there, which is how
             a program that works in a shell fails under cron.
     """
-    found = shutil.which(str(folder / name) if "/" in name else name, path=path)
+    if "/" in name:
+        found = shutil.which(folder / name)
+        if found is None:
+            raise _not_executable(folder / name)
+    else:
+        found = shutil.which(name, path=path)
     if found is None:
         raise UnavailableError(
             f"the program '{name}' is not there or not executable; it was looked for in PATH={path}",
             hint="give its full path in agent.command, or run gradent install-cron in a shell that finds it",
         )
     interpreter = _interpreter(Path(found))
+    if interpreter is not None and interpreter.endswith("\r"):
+        raise UnavailableError(
+            f"the lines of {found} end as on Windows, so that nothing can interpret it",
+            hint=f"save it with Unix line endings: dos2unix {found}",
+        )
     if interpreter is not None and shutil.which(interpreter, path=path) is None:
         raise UnavailableError(
             f"the program {found} needs '{interpreter}', which is not there; it was looked for in PATH={path}",
             hint="run gradent install-cron in a shell that finds it, or set PATH in agent.env",
         )
-    return found
+    return str(found)
+
+
+def _not_executable(program: Path) -> UnavailableError:
+    if os.path.isdir(program):  # noqa: PTH112  never raises
+        return UnavailableError(f"{program} is a folder, and no program", hint="name the program in agent.command")
+    if os.path.exists(program):  # noqa: PTH110  never raises
+        return UnavailableError(f"the program {program} may not be executed", hint=f"chmod +x {program}")
+    return UnavailableError(f"there is no program {program}", hint="give its full path in agent.command")
 
 
 def _interpreter(program: Path) -> str | None:
@@ -269,7 +294,7 @@ def _interpreter(program: Path) -> str | None:
     with suppress(OSError):
         with program.open("rb") as file:
             first = file.read(256).split(b"\n")[0]
-        words = os.fsdecode(first[2:]).split() if first.startswith(b"#!") else []
+        words = re.findall(r"[^ \t]+", os.fsdecode(first[2:])) if first.startswith(b"#!") else []
         if words and Path(words[0]).name == "env":
             words = [word for word in words[1:] if not word.startswith("-") and "=" not in word] or words
         return words[0] if words else None
