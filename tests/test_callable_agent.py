@@ -119,6 +119,25 @@ def test_an_installed_agent(gradent, write_config, home, monkeypatch):
     assert (document["agent"], document["summary"]) == ("mine", "Mine")
 
 
+def test_an_agent_that_is_installed_editable(write_config, home, monkeypatch):
+    """Such a package may be in no folder of the path, and known to a finder alone, as setuptools makes them."""
+    site, elsewhere = home / "site", home / "elsewhere"
+    site.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "my_agent.py").write_text("def run(context):\n    return 'Mine'\n")
+    (site / "sitecustomize.py").write_text(
+        "import sys\nfrom importlib.machinery import PathFinder\n"
+        "class Finder:\n    @staticmethod\n    def find_spec(name, path=None, target=None):\n"
+        f"        return PathFinder.find_spec(name, [{str(elsewhere)!r}]) if name == 'my_agent' else None\n"
+        "sys.meta_path.append(Finder)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    write_config('[agent]\nkind = "callable"\ncallable = "my_agent:run"\n')
+    command = [sys.executable, "-P", "-m", "gradent_cli", "run", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["summary"] == "Mine", done.stderr
+
+
 def test_an_agent_that_is_not_installed(gradent, write_config):
     """The config is refused, with what there is and what may have been meant."""
     write_config('[agent]\nkind = "comand"\n')
