@@ -468,7 +468,7 @@ def test_what_was_missed_is_a_line_of_the_failure(site):
 
 
 def test_a_request_to_stop_at_the_very_start_is_on_record(site):
-    """It waits until the run is in the history; the run that is told of can be looked up."""
+    """What was sent by then is marked as that; the run that is told of can be looked up."""
 
     def stop(each):
         if each.id == "early":
@@ -481,7 +481,19 @@ def test_a_request_to_stop_at_the_very_start_is_on_record(site):
     outcome = site.run(Agent(lambda context: time.sleep(5)), pings=None)
     assert (outcome.run.status, outcome.exit_code) == ("interrupted", 143)
     assert site.history.get(outcome.run.id).status == "interrupted"
-    assert site.heard == ["failed", "started", "interrupted"]
+    assert (site.heard[0], site.heard[-1]) == ("failed", "interrupted")  # between them the start, if it got so far
+
+
+def test_a_request_to_stop_before_the_agent_begins_is_on_record_and_told(site):
+    """The look whether it can begin may wait for a machine that does not answer."""
+    agent = Agent()
+    agent.preflight = lambda: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(5))
+    outcome = site.run(agent)
+    assert (outcome.run.status, outcome.exit_code) == ("interrupted", 143)
+    assert [(each.event, each.status) for each in site.history.get(outcome.run.id).deliveries] == [
+        ("interrupted", "sent")
+    ]
+    assert site.heard == ["interrupted"]
 
 
 def test_a_request_to_stop_while_sending_keeps_outcome_and_messages(site):
