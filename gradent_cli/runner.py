@@ -288,6 +288,8 @@ class _Walk:
         redact = self.tools.redact
         call = replace(
             call,
+            id=redact(call.id),
+            tool=redact(call.tool),
             title=redact(call.title),
             result=redact(call.result),
             details=tuple(redact(line) for line in call.details),

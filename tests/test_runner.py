@@ -292,6 +292,7 @@ def test_secrets_reach_no_record_and_no_phone(site):
             call.done("s3cret-planted", details=("s3cret-planted",))
         with context.tools.call("check", "again") as call:
             call.failed("s3cret-planted")
+        context.tools.completed("id of s3cret-planted", tool="tool of s3cret-planted")
         return Report(
             summary="s3cret-planted", error="s3cret-planted", lines=("s3cret-planted",), output_tail="s3cret-planted"
         )
