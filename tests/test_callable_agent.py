@@ -64,6 +64,8 @@ def test_an_async_function_with_tools(gradent, function):
     page = gradent("history", "last").out
     assert "a word" in page
     assert "100 tokens in, 20 out, $0.5000" in page
+    told = json.loads(gradent("run", "--dry-run", "--json").out)["messages"]
+    assert [each["event"] for each in told] == ["started", "tool", "completed"], "of what is no news nobody is told"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,13 @@ def test_a_function_that_fails(gradent, function, code, error):
     assert document["error"].startswith(error)
 
 
+def test_where_a_function_failed_is_in_the_history(gradent, function):
+    """With the line of the file, for whoever has to mend it."""
+    function("def run(context):\n    raise ValueError('no network')\n")
+    run(gradent, 1)
+    assert 'my_agent.py", line 2, in run' in gradent("history", "last").out
+
+
 def test_a_function_that_hangs(gradent, function):
     """One that swallows every exception ends at its time, like any program."""
     function(
@@ -100,6 +109,12 @@ def test_a_package_that_is_not_there(gradent, function, server):
     assert "there is no Python package 'gone' for agent.callable" in document["error"]
     (request,) = server.requests
     assert request.json["title"] == "⛔ Agent Blocked"
+
+
+def test_a_folder_that_is_not_there(gradent, write_config):
+    """It is named, as for a program."""
+    write_config('[agent]\nkind = "callable"\ncallable = "json:loads"\ncwd = "~/none"\n')
+    assert "none, is not a folder" in run(gradent, 69)["error"]
 
 
 def test_an_installed_agent(gradent, write_config, home, monkeypatch):

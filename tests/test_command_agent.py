@@ -57,15 +57,9 @@ class Stage:
         return agent.run(self.context(**({"shield": shield} if shield else {})))
 
     def context(self, **changes):
+        given = {"tools": ToolCallTracker(Clock(), self.calls.append), "keep_output": self.kept.append}
         return RunContext(
-            run_id="run-1",
-            started_at=NOW,
-            tools=ToolCallTracker(Clock(), self.calls.append),
-            previous=None,
-            log=self.log,
-            keep_output=self.kept.append,
-            used=self.usage.append,
-            **changes,
+            run_id="run-1", started_at=NOW, previous=None, log=self.log, used=self.usage.append, **given | changes
         )
 
 
@@ -576,7 +570,7 @@ def test_what_was_done_before_the_time_was_over(stage, program):
 
 
 def test_an_event_file_that_grows_without_end(stage, program):
-    """Lines that are too long are no events, and whoever is faster than we read does not hold the run."""
+    """Lines that are too long are no events, and a child that goes on writing does not hold the run."""
     argv = program(
         APPEND + "path = os.environ['GRADENT_EVENTS']\n"
         "open(path, 'a').write('{\"type\": \"run.failed\", \"error\": \"' + 'x' * 5_000_000 + '\"}\\n')\n"
@@ -586,6 +580,35 @@ def test_an_event_file_that_grows_without_end(stage, program):
     )
     assert stage.run(argv).error is None
     assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "3")]
+
+
+def test_who_appends_while_we_read_is_not_waited_for(stage, tmp_path):
+    """A look takes what was there when it began."""
+    path = tmp_path / "events"
+    line = json.dumps({"type": "tool.completed", "tool": "fetch", "ok": True}) + "\n"
+    path.write_text(line)
+
+    def append(call):
+        stage.calls.append(call)
+        if len(stage.calls) < 100:
+            with path.open("a") as file:
+                file.write(line)
+
+    reader = Reader(stage.context(tools=ToolCallTracker(Clock(), append)), path)
+    reader.look()
+    reader.close()
+    assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "")]
+
+
+def test_the_end_of_a_line_that_is_too_long_is_no_event(stage, tmp_path):
+    """Half of something is not taken for something whole."""
+    path = tmp_path / "events"
+    event = '{"type": "tool.completed", "tool": "fetch", "ok": true}\n'
+    path.write_text(event + "x" * 3_000_000 + event + event)
+    reader = Reader(stage.context(), path)
+    reader.look()
+    reader.close()
+    assert [each[1] for each in told(stage)].count("completed") == 2
 
 
 def test_an_event_file_too_large_to_be_read_in_time(stage, program):

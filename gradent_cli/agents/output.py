@@ -59,7 +59,6 @@ class Reader:
         self._last_line = b""
         self._ended = Ended()
         self._error: str | None = None
-        self._usage: Usage | None = None
 
     def output(self, chunk: bytes) -> None:
         self._tail.add(chunk)
@@ -179,8 +178,8 @@ class Reader:
                     self._error = event.error or self._error
                     if event.summary or event.lines:
                         self._ended = event
-                case Used():
-                    self._spend(event)
+                case Used(input_tokens=read, output_tokens=written, cost_usd=cost):
+                    self._used(Usage(input_tokens=read, output_tokens=written, cost_usd=cost))
 
     def _tool(self, event: Started | Completed, channel: Channel) -> None:
         """Our own tools tell exactly what they did by the file; elsewhere only an end counts that is not in there."""
@@ -231,12 +230,6 @@ class Reader:
                 self._own[known] -= 1
                 return False
         return True
-
-    def _spend(self, event: Used) -> None:
-        usage = Usage(input_tokens=event.input_tokens, output_tokens=event.output_tokens, cost_usd=event.cost_usd)
-        if usage != self._usage:
-            self._usage = usage
-            self._used(usage)
 
 
 class _EventFile:
