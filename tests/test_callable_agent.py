@@ -111,6 +111,13 @@ def test_a_package_that_is_not_there(gradent, function, server):
     assert request.json["title"] == "⛔ Agent Blocked"
 
 
+def test_what_else_is_in_its_folder_is_not_taken_for_our_own(gradent, function, home):
+    """A file that is named like a package of gradent's is the function's business alone."""
+    function("def run(context):\n    return 'Fine'\n")
+    (home / "agents/typer.py").write_text("raise SystemExit('not me')\n")
+    assert run(gradent)["summary"] == "Fine"
+
+
 def test_a_folder_that_is_not_there(gradent, write_config):
     """It is named, as for a program."""
     write_config('[agent]\nkind = "callable"\ncallable = "json:loads"\ncwd = "~/none"\n')

@@ -284,6 +284,20 @@ def test_only_the_events_asked_for_are_told(site):
     assert site.heard == ["tool"]
 
 
+def test_the_single_steps_of_a_coding_agent_are_told_where_they_are_named(site):
+    """Otherwise they are on record alone."""
+
+    def work(context):
+        context.tools.completed("1", tool="Bash", incidental=True)
+        return Report(summary="Done")
+
+    outcome = site.run(Agent(work), events=["tool"], notify_tools=None)
+    assert [call.tool for call in outcome.run.tools] == ["Bash"]
+    assert site.heard == []
+    site.run(Agent(work), events=["tool"], notify_tools=["Ba*"], after=HOUR)
+    assert site.heard == ["tool"]
+
+
 def test_secrets_reach_no_record_and_no_phone(site):
     """Whatever an agent quotes, what is kept and sent has three stars for it."""
 
