@@ -169,17 +169,17 @@ class _Walk:
             report: Report
             status: RunStatus
             try:
-                refusal = self._preflight()
-                with interrupts.shield():  # a run that was asked to end while it began is on record, too
+                with interrupts.shield():
                     messenger.open(self.run.id)
                     self._close_vanished()
                     previous = history.previous()
-                    with history.together():
-                        history.add(self.run)
-                        if self.tools.mended:
-                            messenger.tell(policy.mended(self.run, self.tools.mended))
-                        if refusal is None:
-                            messenger.tell(policy.started(self.run))
+                refusal = self._preflight()
+                with interrupts.shield(), history.together():
+                    history.add(self.run)
+                    if self.tools.mended:
+                        messenger.tell(policy.mended(self.run, self.tools.mended))
+                    if refusal is None:
+                        messenger.tell(policy.started(self.run))
                 self.tools.slots.settle(self.run.started_at)
                 if self.tools.pings is not None:
                     self.tools.pings.start(self.run.id)
@@ -238,7 +238,7 @@ class _Walk:
     def _preflight(self) -> GradentError | None:
         """Why the agent cannot even begin; None when it can.
 
-        It comes before everything else, so that a run that is not begun tells one message and not two.
+        It comes before anything is told, so that a run that is not begun tells one message and not two.
         """
         try:
             self.tools.agent.preflight()
@@ -290,6 +290,8 @@ class _Walk:
         redact = self.tools.redact
         call = replace(
             call,
+            id=redact(call.id),
+            tool=redact(call.tool),
             title=redact(call.title),
             result=redact(call.result),
             details=tuple(redact(line) for line in call.details),

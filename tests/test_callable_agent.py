@@ -64,6 +64,8 @@ def test_an_async_function_with_tools(gradent, function):
     page = gradent("history", "last").out
     assert "a word" in page
     assert "100 tokens in, 20 out, $0.5000" in page
+    told = json.loads(gradent("run", "--dry-run", "--json").out)["messages"]
+    assert [each["event"] for each in told] == ["started", "tool", "completed"], "of what is no news nobody is told"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,13 @@ def test_a_function_that_tells_its_own_end(gradent, function, result, code, summ
     assert code or document["summary"] == summary
 
 
+def test_where_a_function_failed_is_in_the_history(gradent, function):
+    """With the line of the file, for whoever has to mend it."""
+    function("def run(context):\n    raise ValueError('no network')\n")
+    run(gradent, 1)
+    assert 'my_agent.py", line 2, in run' in gradent("history", "last").out
+
+
 def test_a_function_that_hangs(gradent, function):
     """One that swallows every exception ends at its time, like any program."""
     function(
@@ -114,6 +123,19 @@ def test_a_package_that_is_not_there(gradent, function, server):
     assert request.json["title"] == "⛔ Agent Blocked"
 
 
+def test_what_else_is_in_its_folder_is_not_taken_for_our_own(gradent, function, home):
+    """A file that is named like a package of gradent's is the function's business alone."""
+    function("def run(context):\n    return 'Fine'\n")
+    (home / "agents/typer.py").write_text("raise SystemExit('not me')\n")
+    assert run(gradent)["summary"] == "Fine"
+
+
+def test_a_folder_that_is_not_there(gradent, write_config):
+    """It is named, as for a program."""
+    write_config('[agent]\nkind = "callable"\ncallable = "json:loads"\ncwd = "~/none"\n')
+    assert "none, is not a folder" in run(gradent, 69)["error"]
+
+
 def test_an_installed_agent(gradent, write_config, home, monkeypatch):
     """An entry point in the group `gradent.agents` is chosen by its name."""
     site = home / "site"
@@ -129,6 +151,25 @@ def test_an_installed_agent(gradent, write_config, home, monkeypatch):
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert (document["agent"], document["summary"]) == ("mine", "Mine")
+
+
+def test_an_agent_that_is_installed_editable(write_config, home, monkeypatch):
+    """Such a package may be in no folder of the path, and known to a finder alone, as setuptools makes them."""
+    site, elsewhere = home / "site", home / "elsewhere"
+    site.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "my_agent.py").write_text("def run(context):\n    return 'Mine'\n")
+    (site / "sitecustomize.py").write_text(
+        "import sys\nfrom importlib.machinery import PathFinder\n"
+        "class Finder:\n    @staticmethod\n    def find_spec(name, path=None, target=None):\n"
+        f"        return PathFinder.find_spec(name, [{str(elsewhere)!r}]) if name == 'my_agent' else None\n"
+        "sys.meta_path.append(Finder)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    write_config('[agent]\nkind = "callable"\ncallable = "my_agent:run"\n')
+    command = [sys.executable, "-P", "-m", "gradent_cli", "run", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["summary"] == "Mine", done.stderr
 
 
 def test_an_agent_that_is_not_installed(gradent, write_config):

@@ -208,6 +208,20 @@ def test_a_dry_run_works_on_a_copy(student: Path, state: Path, tmp_path: Path) -
     assert not student.with_name("plan.ics").exists()
 
 
+def test_the_copy_of_a_dry_run_is_made_in_turn(student: Path, tmp_path: Path) -> None:
+    """Of two first calls at once, none takes the copy away on which the other one works already."""
+    answer("check")
+    events = tmp_path / "run/events"
+    events.parent.mkdir()
+    events.touch()
+    with lock.held(events.with_name("tools.lock"), now=datetime.now(UTC)):
+        waiting = start("schedule", "--input", "{}", GRADENT_DRY_RUN="1", GRADENT_EVENTS=str(events))
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(1)
+        assert not events.with_name("gradent.db").exists()
+    assert json.loads(waiting.communicate()[0])["sessions"]
+
+
 def test_a_dry_run_needs_a_place_for_its_copy(student: Path) -> None:
     """Without the file of a run there is none."""
     code, out, err = tool("check", GRADENT_DRY_RUN="1")

@@ -14,7 +14,7 @@ import pytest
 from gradent_cli import files
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.command import CommandAgent
-from gradent_cli.agents.output import LOG_BYTES, TAIL_BYTES
+from gradent_cli.agents.output import LOG_BYTES, TAIL_BYTES, Reader
 from gradent_cli.errors import AgentError, AgentTimeoutError, StateError, UnavailableError
 from gradent_cli.interrupts import Interrupts
 from gradent_cli.records import Usage
@@ -55,17 +55,13 @@ class Stage:
             "prompt": "", "cwd": None, "environ": dict(os.environ), "idle_timeout": None, "grace": timedelta(seconds=1)
         }  # fmt: skip
         agent = CommandAgent(argv=argv, **options | changes)
-        context = RunContext(
-            run_id="run-1",
-            started_at=NOW,
-            tools=ToolCallTracker(Clock(), self.calls.append),
-            previous=None,
-            log=self.log,
-            keep_output=self.kept.append,
-            used=self.usage.append,
-            **({"shield": shield} if shield else {}),
+        return agent.run(self.context(**({"shield": shield} if shield else {})))
+
+    def context(self, **changes):
+        given = {"tools": ToolCallTracker(Clock(), self.calls.append), "keep_output": self.kept.append}
+        return RunContext(
+            run_id="run-1", started_at=NOW, previous=None, log=self.log, used=self.usage.append, **given | changes
         )
-        return agent.run(context)
 
 
 @pytest.fixture
@@ -289,8 +285,12 @@ def test_a_program_that_cannot_start_is_a_sentence(stage, tmp_path):
     script = tmp_path / "plain"
     script.write_text("no shebang")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    with pytest.raises(AgentError, match="Exec format error"):
+    with pytest.raises(AgentError, match="Exec format error") as caught:
         stage.run([str(script)])
+    assert "#!/bin/sh" in (caught.value.hint or "")
+    with pytest.raises(AgentError, match="Argument list too long") as caught:
+        stage.run(["true", "{prompt}"], prompt="x" * 3_000_000)
+    assert "standard input" in (caught.value.hint or "")
 
 
 def test_no_room_for_the_context_is_a_sentence(stage, monkeypatch, tmp_path):
@@ -593,7 +593,7 @@ def test_what_was_done_before_the_time_was_over(stage, program):
 
 
 def test_an_event_file_that_grows_without_end(stage, program):
-    """Lines that are too long are no events, and whoever is faster than we read does not hold the run."""
+    """Lines that are too long are no events, and a child that goes on writing does not hold the run."""
     argv = program(
         APPEND + "path = os.environ['GRADENT_EVENTS']\n"
         "open(path, 'a').write('{\"type\": \"run.failed\", \"error\": \"' + 'x' * 5_000_000 + '\"}\\n')\n"
@@ -603,6 +603,67 @@ def test_an_event_file_that_grows_without_end(stage, program):
     )
     assert stage.run(argv).error is None
     assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "3")]
+
+
+def test_who_appends_while_we_read_is_not_waited_for(stage, tmp_path):
+    """A look takes what was there when it began."""
+    path = tmp_path / "events"
+    line = json.dumps({"type": "tool.completed", "tool": "fetch", "ok": True}) + "\n"
+    path.write_text(line)
+
+    def append(call):
+        stage.calls.append(call)
+        if len(stage.calls) < 100:
+            with path.open("a") as file:
+                file.write(line)
+
+    reader = Reader(stage.context(tools=ToolCallTracker(Clock(), append)), path)
+    reader.look()
+    reader.close()
+    assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "")]
+
+
+def test_the_end_of_a_line_that_is_too_long_is_no_event(stage, tmp_path):
+    """Half of something is not taken for something whole."""
+    path = tmp_path / "events"
+    event = '{"type": "tool.completed", "tool": "fetch", "ok": true}\n'
+    path.write_text(event + "x" * 3_000_000 + event + event)
+    reader = Reader(stage.context(), path)
+    reader.look()
+    reader.close()
+    assert [each[1] for each in told(stage)].count("completed") == 2
+
+
+def test_an_event_file_too_large_to_be_read_in_time(stage, program):
+    """A terabyte of nothing does not hold a run that is out of time."""
+    argv = program(
+        APPEND + "emit(type='tool.completed', id='1', tool='fetch', ok=True, result='3')\n"
+        "os.truncate(os.environ['GRADENT_EVENTS'], 1 << 40)\n"
+        "emit(type='tool.completed', id='2', tool='late', ok=True)\nprint('up', flush=True)\ntime.sleep(60)"
+    )
+
+    def over():
+        raise AgentTimeoutError("over")
+
+    stage.then = over
+    with pytest.raises(AgentTimeoutError):
+        stage.run(argv)
+    assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "3")]
+
+
+def test_an_event_file_that_is_emptied(stage, tmp_path):
+    """A script that writes with `>` where it should append is heard all the same."""
+    path = tmp_path / "events"
+    path.touch()
+    reader = Reader(stage.context(), path)
+    for tool in ("fetch the pages", "plan"):
+        path.write_text(json.dumps({"type": "tool.completed", "tool": tool, "ok": True}) + "\n")
+        reader.look()
+    reader.close()
+    assert [each for each in told(stage) if each[1] == "completed"] == [
+        ("fetch the pages", "completed", ""),
+        ("plan", "completed", ""),
+    ]
 
 
 def test_what_comes_both_ways_counts_once(stage, program):
@@ -629,15 +690,16 @@ def test_our_own_tools_are_told_by_the_file(stage, program):
         "def call(id, known):\n"
         "    print(json.dumps({'type': 'assistant', 'message': {'content': [use | {'id': id}]}}), flush=True)\n"
         "    if known:\n"
-        "        emit(type='tool.started', id='check-1', tool='check', title='Check', by='gradent')\n"
-        "        emit(type='tool.completed', id='check-1', tool='check', ok=True, result='exact', by='gradent')\n"
+        "        emit(type='tool.started', id='check-' + id, tool='check', title='Check', by='gradent')\n"
+        "        emit(type='tool.completed', id='check-' + id, tool='check', ok=True, result='exact', by='gradent')\n"
         "    result = {'type': 'tool_result', 'tool_use_id': id, 'content': 'refused', 'is_error': not known}\n"
         "    print(json.dumps({'type': 'user', 'message': {'content': [result]}}), flush=True)\n"
-        "call('a', True)\ncall('b', False)\n"
+        "call('a', True)\ncall('b', False)\ncall('c', True)\n"
     )
     stage.run(argv)
     ended = [(call.tool, call.status, call.result or call.error, call.incidental) for call in stage.calls]
-    assert [each for each in ended if each[1] != "started"] == [
+    assert sorted(each for each in ended if each[1] != "started") == [
+        ("check", "completed", "exact", False),
         ("check", "completed", "exact", False),
         ("check", "failed", "refused", False),
     ]
@@ -785,3 +847,11 @@ def test_preflight(tmp_path):
     assert "'other' is not there or not executable; it was looked for in PATH=/usr/bin:/bin" in said(["other"])
     assert f"{script} needs 'no-such-node', which is not there" in said([str(script)])
     assert said(["true"], cwd=tmp_path / "gone") == f"agent.cwd, {tmp_path / 'gone'}, is not a folder"
+    assert said(["true"], cwd=tmp_path / ("x" * 300)) == f"agent.cwd, {tmp_path / ('x' * 300)}, is not a folder"
+    other.chmod(0o644)
+    assert said([str(other)]) == f"the program {other} may not be executed"
+    assert said([str(tmp_path)]) == f"{tmp_path} is a folder, and no program"
+    assert said(["./none"], cwd=tmp_path) == f"there is no program {tmp_path / 'none'}"
+    other.write_bytes(b"#!/bin/sh\r\n")
+    other.chmod(0o755)
+    assert said([str(other)]) == f"the lines of {other} end as on Windows, so that nothing can interpret it"

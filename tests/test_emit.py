@@ -1,8 +1,13 @@
 """`gradent emit`: events to the run that started a program."""
 
 import json
+import resource
 
 import pytest
+
+from gradent_cli.agents.events import append
+from gradent_cli.agents.output import LINE_BYTES
+from gradent_cli.errors import StateError
 
 COMPLETED = ("tool.completed", "fetch", "--id", "7", "--title", "Fetch the list", "--result", "3 pages")
 
@@ -19,6 +24,35 @@ def test_an_event_goes_to_the_run(gradent, monkeypatch, tmp_path):
     assert json.loads(line) == {
         "type": "tool.completed", "tool": "fetch", "id": "7", "title": "Fetch the list", "result": "3 pages", "ok": True
     }  # fmt: skip
+
+
+def test_half_a_line_before_it_spoils_no_event(gradent, monkeypatch, tmp_path):
+    """A script that appends by `printf`, or a disk that was full, leaves a line without an end."""
+    events = tmp_path / "events"
+    events.write_text('{"type": "tool.comp')
+    monkeypatch.setenv("GRADENT_EVENTS", str(events))
+    assert gradent("emit", "run.completed").code == 0
+    assert events.read_text().splitlines()[1:] == ['{"type": "run.completed"}']
+
+
+def test_a_disk_with_room_for_half_an_event(tmp_path):
+    """An event that is not written whole is no success."""
+    events = tmp_path / "events"
+    events.touch()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+    try:
+        with pytest.raises(StateError, match="cannot tell the run: "):
+            append(events, {"type": "run.completed"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_result_from_standard_input(gradent):
+    """Of more than a run takes in one event its beginning stays."""
+    result = gradent("emit", "tool.completed", "x", "--result", "-", input="a" + "b" * 3_000_000)
+    assert json.loads(result.out)["result"].startswith("abb")
+    assert len(result.out) < LINE_BYTES
 
 
 def test_outside_a_run_it_is_printed(gradent):

@@ -284,6 +284,20 @@ def test_only_the_events_asked_for_are_told(site):
     assert site.heard == ["tool"]
 
 
+def test_the_single_steps_of_a_coding_agent_are_told_where_they_are_named(site):
+    """Otherwise they are on record alone."""
+
+    def work(context):
+        context.tools.completed("1", tool="Bash", incidental=True)
+        return Report(summary="Done")
+
+    outcome = site.run(Agent(work), events=["tool"], notify_tools=None)
+    assert [call.tool for call in outcome.run.tools] == ["Bash"]
+    assert site.heard == []
+    site.run(Agent(work), events=["tool"], notify_tools=["Ba*"], after=HOUR)
+    assert site.heard == ["tool"]
+
+
 def test_secrets_reach_no_record_and_no_phone(site):
     """Whatever an agent quotes, what is kept and sent has three stars for it."""
 
@@ -292,6 +306,7 @@ def test_secrets_reach_no_record_and_no_phone(site):
             call.done("s3cret-planted", details=("s3cret-planted",))
         with context.tools.call("check", "again") as call:
             call.failed("s3cret-planted")
+        context.tools.completed("id of s3cret-planted", tool="tool of s3cret-planted")
         return Report(
             summary="s3cret-planted", error="s3cret-planted", lines=("s3cret-planted",), output_tail="s3cret-planted"
         )
@@ -468,7 +483,7 @@ def test_what_was_missed_is_a_line_of_the_failure(site):
 
 
 def test_a_request_to_stop_at_the_very_start_is_on_record(site):
-    """It waits until the run is in the history; the run that is told of can be looked up."""
+    """What was sent by then is marked as that; the run that is told of can be looked up."""
 
     def stop(each):
         if each.id == "early":
@@ -481,7 +496,19 @@ def test_a_request_to_stop_at_the_very_start_is_on_record(site):
     outcome = site.run(Agent(lambda context: time.sleep(5)), pings=None)
     assert (outcome.run.status, outcome.exit_code) == ("interrupted", 143)
     assert site.history.get(outcome.run.id).status == "interrupted"
-    assert site.heard == ["failed", "started", "interrupted"]
+    assert (site.heard[0], site.heard[-1]) == ("failed", "interrupted")  # between them the start, if it got so far
+
+
+def test_a_request_to_stop_before_the_agent_begins_is_on_record_and_told(site):
+    """The look whether it can begin may wait for a machine that does not answer."""
+    agent = Agent()
+    agent.preflight = lambda: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(5))
+    outcome = site.run(agent)
+    assert (outcome.run.status, outcome.exit_code) == ("interrupted", 143)
+    assert [(each.event, each.status) for each in site.history.get(outcome.run.id).deliveries] == [
+        ("interrupted", "sent")
+    ]
+    assert site.heard == ["interrupted"]
 
 
 def test_a_request_to_stop_while_sending_keeps_outcome_and_messages(site):

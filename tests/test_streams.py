@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradent_cli.agents.streams import Completed, Ended, Said, Started, Translator, Used, Warned
+from gradent_cli.agents.happenings import Completed, Ended, Said, Started, Used, Warned
+from gradent_cli.agents.streams import Translator
 
 CLAUDE = [
     '{"type":"system","subtype":"init","session_id":"s"}',
@@ -304,3 +305,12 @@ def test_nothing_in_an_object_breaks_it(values):
 def test_an_object_with_nothing_in_it(kind):
     """A type alone, or one that is no text, is not an error."""
     assert not any(isinstance(event, Ended) for event in Translator().take({"type": kind}))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "kept"), [(10**400, 2**53), (-5, 0), (1e308, 2**53), (float("inf"), 0), (float("nan"), 0), ("12", 0)]
+)
+def test_figures_that_cannot_be_meant(tokens, kept):
+    """JSON knows numbers that no float holds; what is kept is a count that the database takes."""
+    (used,) = Translator().take({"type": "usage", "input_tokens": tokens, "cost_usd": tokens})
+    assert (used.input_tokens, used.cost_usd) == (kept, None)

@@ -69,6 +69,21 @@ def test_an_id_used_twice_is_two_calls(tracker, told):
     assert len({call.id for call in told}) == 2
 
 
+def test_an_id_used_again_and_again(tracker, told):
+    """A loop in a script names each round alike, and each end belongs to the round that is going on."""
+    for page in "123":
+        tracker.started("read", id="read")
+        tracker.completed("read", result=page)
+        tracker.completed("read", result="told twice")
+    tracker.started("read", id="read")
+    tracker.started("read", id="read")
+    tracker.completed("read", result="inner")
+    tracker.completed("read", result="outer")
+    tracker.abandon("the run is over")
+    assert [call.result for call in told if call.status != "started"] == ["1", "2", "3", "inner", "outer"]
+    assert len({call.id for call in told}) == 5
+
+
 def test_what_is_open_at_the_end_failed(tracker, told):
     """Nothing is left `started` for ever."""
     tracker.started("a")

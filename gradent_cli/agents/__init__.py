@@ -46,6 +46,7 @@ class ToolCallTracker:
         self._listener = listener
         self._open: dict[str, ToolCall] = {}
         self._seen: set[str] = set()
+        self._again: dict[str, list[str]] = {}
 
     @contextmanager
     def call(self, tool: str, title: str) -> Iterator[OpenCall]:
@@ -61,11 +62,14 @@ class ToolCallTracker:
         self.completed(id, result=call.result, details=call.details, changed=changed, error=call.error)
 
     def started(self, tool: str, title: str = "", *, id: str | None = None, incidental: bool = False) -> str:
-        """A tool began. Returns its id, a new one where the agent gave none."""
+        """A tool began. Returns its id, a new one where the agent gave none or begins with the same again."""
+        given = id
         if id is None or id in self._seen:
             id = str(len(self._seen) + 1)
             while id in self._seen:
                 id += "'"
+            if given is not None:
+                self._again.setdefault(given, []).append(id)
         self._seen.add(id)
         self._tell(
             ToolCall(
@@ -91,7 +95,12 @@ class ToolCallTracker:
         error: str | None = None,
         incidental: bool = False,
     ) -> None:
-        """A tool ended; `error` None means that it worked. A start that was never told is made up for here."""
+        """A tool ended; `error` None means that it worked. A start that was never told is made up for here.
+
+        Of those that began with one id, the one that began last ends first.
+        """
+        if again := self._again.get(id):
+            id = again.pop()
         begun = self._open.get(id)
         if begun is None:
             if id in self._seen:

@@ -4,12 +4,12 @@ In that way a function that hangs, crashes or starts threads ends with its run a
 is log text. What it does goes to the run by the event file (`agents.events`).
 """
 
-import importlib
+import importlib.util
 import inspect
 import json
-import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.machinery import PathFinder
@@ -64,7 +64,7 @@ class CallableAgent:
         self.process.preflight()
         package = self.function.partition(":")[0].partition(".")[0]
         folder = self.process.cwd or Path.cwd()
-        if PathFinder.find_spec(package, [str(folder), *sys.path]) is None:
+        if not _is_there(package, folder):
             raise UnavailableError(
                 f"there is no Python package {package!r} for agent.callable; it was looked for in {folder} and in what "
                 f"is installed beside gradent",
@@ -74,6 +74,15 @@ class CallableAgent:
     def run(self, context: RunContext) -> Report:
         """As a command."""
         return self.process.run(context)
+
+
+def _is_there(package: str, folder: Path) -> bool:
+    if PathFinder.find_spec(package, [str(folder)]) is not None:
+        return True
+    with suppress(ValueError):  # what is in memory without having come from anywhere
+        # Not by paths alone: an editable install may be known to nobody but a finder of its own.
+        return importlib.util.find_spec(package) is not None
+    return False
 
 
 def perform(function: str, event_file: Path, context_file: Path, *, time_limit: timedelta) -> None:

@@ -4,6 +4,7 @@ The program writes one JSON object per line on standard output, as `docs/agents.
 text. Its exit status decides first: anything but 0 is a failure, whatever it printed.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -37,6 +38,13 @@ _LOOK = 0.2
 _BREATH = 0.002
 """Seconds: a program that writes little at a time, and fast, is read in larger pieces."""
 
+_REMEDIES = {
+    errno.ENOEXEC: "let it begin with a line that names what runs it, such as #!/bin/sh",
+    errno.E2BIG: "leave {prompt} out of agent.command: the program gets it on standard input then",
+}
+_LATE = 1.0
+"""Seconds: how long the event file is still read when the run has to end, however large somebody has made it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandAgent:
@@ -64,7 +72,7 @@ class CommandAgent:
         Raises:
             UnavailableError: one of them is not.
         """
-        if self.cwd is not None and not self.cwd.is_dir():
+        if self.cwd is not None and not os.path.isdir(self.cwd):  # noqa: PTH112  never raises
             raise UnavailableError(f"agent.cwd, {self.cwd}, is not a folder", hint=f"mkdir -p {self.cwd}")
         find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or Path.cwd())
         if mcp.is_asked_for(self.argv):
@@ -97,7 +105,7 @@ class CommandAgent:
                 self._end(tree, context)  # a signal may have struck before the shield was up
                 if not (followed and isinstance(error, AgentTimeoutError)):
                     with context.shield(), suppress(StateError):
-                        reader.look()  # what it did until then
+                        reader.look(_LATE)  # what it did until then
                     context.keep_output(reader.tail())
                     raise  # else the program was done in time, and only ending what it left behind took too long
             finally:
@@ -150,7 +158,8 @@ class CommandAgent:
             what = f"the working directory {self.cwd}" if str(error.filename) == str(self.cwd) else f"'{argv[0]}'"
             raise AgentError(
                 f"cannot start the agent: {what}: {error.strerror or error}",
-                hint=f"give the program's full path in agent.command; it was looked for in "
+                hint=_REMEDIES.get(error.errno or 0)
+                or f"give the program's full path in agent.command; it was looked for in "
                 f"PATH={self.environ.get('PATH', '')}",
             ) from error
 
@@ -258,19 +267,37 @@ def find_program(name: str, *, path: str, folder: Path) -> str:
         UnavailableError: there is none; or what it names in its first line to interpret it is not there, which is how
             a program that works in a shell fails under cron.
     """
-    found = program(str(folder / name) if "/" in name else name, path)
+    if "/" in name:
+        found = program(str(folder / name), path)
+        if found is None:
+            raise _not_executable(folder / name)
+    else:
+        found = program(name, path)
     if found is None:
         raise UnavailableError(
             f"the program '{name}' is not there or not executable; it was looked for in PATH={path}",
             hint="give its full path in agent.command, or run gradent install-cron in a shell that finds it",
         )
     interpreter = _interpreter(Path(found))
+    if interpreter is not None and interpreter.endswith("\r"):
+        raise UnavailableError(
+            f"the lines of {found} end as on Windows, so that nothing can interpret it",
+            hint=f"save it with Unix line endings: dos2unix {found}",
+        )
     if interpreter is not None and program(interpreter, path) is None:
         raise UnavailableError(
             f"the program {found} needs '{interpreter}', which is not there; it was looked for in PATH={path}",
             hint="run gradent install-cron in a shell that finds it, or set PATH in agent.env",
         )
-    return found
+    return str(found)
+
+
+def _not_executable(program: Path) -> UnavailableError:
+    if os.path.isdir(program):  # noqa: PTH112  never raises
+        return UnavailableError(f"{program} is a folder, and no program", hint="name the program in agent.command")
+    if os.path.exists(program):  # noqa: PTH110  never raises
+        return UnavailableError(f"the program {program} may not be executed", hint=f"chmod +x {program}")
+    return UnavailableError(f"there is no program {program}", hint="give its full path in agent.command")
 
 
 def _interpreter(program: Path) -> str | None:
@@ -278,7 +305,7 @@ def _interpreter(program: Path) -> str | None:
     with suppress(OSError):
         with program.open("rb") as file:
             first = file.read(256).split(b"\n")[0]
-        words = os.fsdecode(first[2:]).split() if first.startswith(b"#!") else []
+        words = re.findall(r"[^ \t]+", os.fsdecode(first[2:])) if first.startswith(b"#!") else []
         if words and Path(words[0]).name == "env":
             words = [word for word in words[1:] if not word.startswith("-") and "=" not in word] or words
         return words[0] if words else None

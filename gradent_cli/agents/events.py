@@ -23,9 +23,13 @@ def append(path: Path, event: Mapping[str, Any]) -> None:
     """
     line = json.dumps(event, ensure_ascii=False).encode(errors="replace") + b"\n"
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
         try:
-            os.write(descriptor, line)
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line  # what is half, on a disk that was full or by a `printf`, is not to spoil this one
+            while line:
+                line = line[os.write(descriptor, line) :]
         finally:
             os.close(descriptor)
     except OSError as error:

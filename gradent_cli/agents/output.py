@@ -4,16 +4,21 @@ import json
 import os
 import re
 import signal
-from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
 
 from gradent_cli.agents import RunContext, ToolCallTracker
-from gradent_cli.agents.streams import Completed, Ended, Event, Said, Started, Translator, Used, Warned
+from gradent_cli.agents.happenings import Completed, Ended, Event, Said, Started, Used, Warned
 from gradent_cli.records import Report, Usage
 from gradent_cli.text import clean, one_line
+
+if TYPE_CHECKING:
+    from gradent_cli.agents.streams import Translator
 
 TAIL_BYTES = 65_536
 """What the history keeps of the output, from its end."""
@@ -45,8 +50,9 @@ class Reader:
         self._log = context.log
         self._used = context.used
         self._file = _EventFile(events)
-        self._translators: Mapping[Channel, Translator] = {"output": Translator(), "file": Translator()}
+        self._translators: dict[Channel, Translator] = {}
         self._counts: OrderedDict[object, dict[Channel, int]] = OrderedDict()
+        self._own: Counter[tuple[str, bool]] = Counter()
         self._run_id = context.run_id
         self._tail = _Tail()
         self._begun = bytearray()
@@ -57,7 +63,6 @@ class Reader:
         self._said = ""
         self._warning: str | None = None
         self._ends: dict[Channel, Ended] = {}
-        self._usage: Usage | None = None
 
     def output(self, chunk: bytes) -> None:
         self._tail.add(chunk)
@@ -80,13 +85,13 @@ class Reader:
         self._remember(said)
         self._complaint = said[said.rfind(b"\n") + 1 :][-_PLAIN_BYTES:]
 
-    def look(self) -> bool:
-        """Read what is new in the event file; whether there was anything."""
+    def look(self, seconds: float = inf) -> bool:
+        """Read what is new in the event file, as far as that goes in `seconds`; whether there was anything."""
         anything = False
-        for line in self._file.new_lines():
+        for line in self._file.new_lines(monotonic() + seconds):
             anything = True
             if (event := _event(line)) is not None:
-                self._happened(self._translators["file"].take(event), "file")
+                self._happened(self._translator("file").take(event), "file")
         return anything
 
     def end(self) -> None:
@@ -143,10 +148,9 @@ class Reader:
         data = b"\n" + data
         told = 1
         for match in _OBJECT.finditer(data):
-            event = _event(match[1]) if b'"type"' in match[1] else None
-            if event is not None:
+            if (event := _event(match[1])) is not None:
                 self._plain(data[told : match.start() + 1])
-                self._happened(self._translators["output"].take(event), "output")
+                self._happened(self._translator("output").take(event), "output")
                 told = match.end() + 1
         self._plain(data[told:])
 
@@ -178,6 +182,13 @@ class Reader:
                 return
             end = start - 1
 
+    def _translator(self, channel: Channel) -> "Translator":
+        if channel not in self._translators:
+            from gradent_cli.agents.streams import Translator
+
+            self._translators[channel] = Translator()
+        return self._translators[channel]
+
     def _happened(self, events: Iterable[Event], channel: Channel) -> None:
         for event in events:
             match event:
@@ -193,16 +204,16 @@ class Reader:
                     self._ends[channel] = event
                     if event.error is None:
                         self._warning = None  # it got over it
-                case Used():
-                    self._spend(event)
+                case Used(input_tokens=read, output_tokens=written, cost_usd=cost):
+                    self._used(Usage(input_tokens=read, output_tokens=written, cost_usd=cost))
 
     def _tool(self, event: Started | Completed, channel: Channel) -> None:
-        """Our own tools tell exactly what they did by the file, so elsewhere only their ends are counted."""
+        """Our own tools tell exactly what they did by the file; elsewhere only an end counts that is not in there."""
         if event.own and channel == "output":
             if isinstance(event, Started):
                 return
-            self.look()
-        if not self._is_first(event, channel):
+            self.look()  # a tool tells before it answers
+        if not (self._is_own_news(event, channel) if event.own else self._is_first(event, channel)):
             return
         if isinstance(event, Started):
             self._tools.started(event.tool, event.title, id=event.id, incidental=event.incidental)
@@ -221,10 +232,7 @@ class Reader:
 
     def _is_first(self, event: Started | Completed, channel: Channel) -> bool:
         """Whether the other channel has not told this one: the nth of its kind there is the nth of its kind here."""
-        if event.own:
-            kind: object = (type(event), event.tool)
-        else:
-            kind = event if event.id is None else (type(event), event.id)
+        kind = event if event.id is None else (type(event), event.id)
         counts = self._counts.setdefault(kind, {"output": 0, "file": 0})
         self._counts.move_to_end(kind)
         if len(self._counts) > _REMEMBERED:
@@ -232,11 +240,22 @@ class Reader:
         counts[channel] += 1
         return counts[channel] > counts["file" if channel == "output" else "output"]
 
-    def _spend(self, event: Used) -> None:
-        usage = Usage(input_tokens=event.input_tokens, output_tokens=event.output_tokens, cost_usd=event.cost_usd)
-        if usage != self._usage:
-            self._usage = usage
-            self._used(usage)
+    def _is_own_news(self, event: Started | Completed, channel: Channel) -> bool:
+        """Whether the file tells this of one of our own tools, or cannot: the call was refused before it got there.
+
+        A tool that failed in part may answer all the same, but none that worked answers with an error.
+        """
+        if isinstance(event, Started):
+            return True
+        failed = event.error is not None
+        if channel == "file":
+            self._own[event.tool, failed] += 1
+            return True
+        for known in ((event.tool, True),) if failed else ((event.tool, False), (event.tool, True)):
+            if self._own[known]:
+                self._own[known] -= 1
+                return False
+        return True
 
 
 class _EventFile:
@@ -248,10 +267,16 @@ class _EventFile:
         self._begun = b""
         self._skipping = False
 
-    def new_lines(self) -> Iterator[bytes]:
-        """Those that are there by now: who goes on appending is not waited for."""
+    def new_lines(self, until: float) -> Iterator[bytes]:
+        """Those that are there by now, read before `until`: who goes on appending is not waited for."""
         size = os.fstat(self._descriptor).st_size
-        while self._offset < size and (chunk := os.pread(self._descriptor, _READ_BYTES, self._offset)):
+        if size < self._offset:  # written with `>` instead of `>>`
+            self._offset, self._begun, self._skipping = 0, b"", False
+        while (
+            self._offset < size
+            and monotonic() < until
+            and (chunk := os.pread(self._descriptor, _READ_BYTES, self._offset))
+        ):
             self._offset += len(chunk)
             *whole, begun = (self._begun + chunk).split(b"\n")
             if whole and self._skipping:
@@ -278,6 +303,8 @@ def _event(raw: bytes) -> dict[str, Any] | None:
 
     One bad byte or a tab in a title is no reason to lose the event: shell scripts put JSON together by `echo`.
     """
+    if b'"type"' not in raw:  # most of what is written is none, and to find that out by an exception takes long
+        return None
     try:
         value = json.loads(raw.decode(errors="replace"), strict=False)
     except (ValueError, RecursionError):

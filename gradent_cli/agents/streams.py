@@ -19,8 +19,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gradent_cli.agents.happenings import Completed, Ended, Event, Said, Started, Used, Warned
 from gradent_cli.agents.mcp import NAME
-from gradent_cli.dataclass import dataclass
 from gradent_cli.text import one_line
 
 _TEXT = 1000
@@ -29,68 +29,6 @@ _OPEN = 10_000
 """So many tools that have begun are remembered until they end."""
 _SAID = 65_536
 """Characters of a message that comes in pieces."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
-    """A tool began. `own` is one of gradent's, `incidental` the single step of a coding agent."""
-
-    id: str | None
-    tool: str
-    title: str = ""
-    incidental: bool = True
-    own: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
-    """A tool ended; `error` None means that it worked. `tool` is empty where only its id was said."""
-
-    id: str | None
-    tool: str = ""
-    title: str = ""
-    result: str = ""
-    details: tuple[str, ...] = ()
-    changed: bool = True
-    error: str | None = None
-    incidental: bool = True
-    own: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """The agent's own words."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Warned:
-    """What it complains of and goes on: that a connection broke, say. No failure by itself."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How it says that it ended. The last end of a stream holds: agents begin again after an error."""
-
-    summary: str | None = None
-    lines: tuple[str, ...] = ()
-    changed: bool = True
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
-    """What a language model has used so far, in all."""
-
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float | None
-
-
-Event = Started | Completed | Said | Warned | Ended | Used
 
 
 class Translator:
@@ -460,9 +398,9 @@ def _blocks(value: object) -> Iterator[Mapping[str, Any]]:
 
 def _number(value: object) -> int:
     """A count that SQLite can hold; 0 for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         return 0
-    return int(min(max(value, 0), 2**53))
+    return int(min(value, 2**53))
 
 
 def _money(value: object) -> float | None:

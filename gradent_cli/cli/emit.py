@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 KINDS = ("tool.started", "tool.completed", "run.completed", "run.failed")
+_MOST = 65_536
+"""Bytes of a result, of which people see less."""
 
 
 def emit(
@@ -62,7 +64,7 @@ def _event(
     if wrong := [name for name, value in other.items() if value is not None]:
         raise UsageError(f"{kind} has no {' and no '.join(wrong)}".replace("no a tool", "no tool"))
     if result == "-":
-        given["result"] = sys.stdin.read().strip()
+        given["result"] = _standard_input()
     event: dict[str, Any] = {"type": kind}
     if of_tool:
         event["tool"] = tool
@@ -72,3 +74,11 @@ def _event(
     if unchanged:
         event["changed"] = False
     return event
+
+
+def _standard_input() -> str:
+    """The beginning of what comes there: a run takes no event without end. Who writes the rest is not to fail."""
+    beginning = sys.stdin.buffer.read(_MOST)
+    while sys.stdin.buffer.read(_MOST):
+        pass
+    return beginning.decode(errors="replace").strip()

@@ -17,6 +17,8 @@ from gradent_cli.cli import terminal
 from gradent_cli.errors import RunGoingOnError, UsageError
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from gradent_cli.config import Config
     from gradent_cli.records import ToolCall
 
@@ -71,14 +73,16 @@ def call(config: "Config", environ: Mapping[str, str], name: str, given: Mapping
     from gradent_cli.agents import RunContext, ToolCallTracker
     from gradent_cli.agents.study.tools import StudyTools
     from gradent_cli.cli.agents import study_agent
-    from gradent_cli.database import open_database
     from gradent_cli.files import make_private_directory
     from gradent_cli.frequency import zone_of
 
     events, dry_run = environ.get("GRADENT_EVENTS"), environ.get("GRADENT_DRY_RUN") == "1"
-    state = _state_of_dry_run(config, events) if dry_run else config.state_dir
-    make_private_directory(state)
-    with _turn(state, events), closing(open_database(state / "gradent.db")) as connection:
+    if dry_run:
+        state = _place_of_dry_run(events)
+    else:
+        state = config.state_dir
+        make_private_directory(state)
+    with _turn(state, events), closing(_opened(config, state)) as connection:
         agent = study_agent(config, connection, zone_of(config.settings.study.timezone, environ), dry_run=dry_run)
         round = RunContext(
             run_id=environ.get("GRADENT_RUN_ID", ""),
@@ -90,19 +94,25 @@ def call(config: "Config", environ: Mapping[str, str], name: str, given: Mapping
         return StudyTools(agent).call(name, given, round)
 
 
-def _state_of_dry_run(config: "Config", events: str | None) -> Path:
-    """A copy of the state beside the event file, made by the first call of the run: it is gone when the run is over.
+def _place_of_dry_run(events: str | None) -> Path:
+    """Beside the event file, so that what a dry run does is gone with it.
 
     Raises:
         UsageError: nothing says where the run keeps its files.
     """
-    from gradent_cli.database import copy_database
-
     if not events:
         raise UsageError("a dry run needs GRADENT_EVENTS, beside which it keeps what it does")
-    folder = Path(events).parent
-    copy_database(config.state_dir / "gradent.db", folder / "gradent.db")
-    return folder
+    return Path(events).parent
+
+
+def _opened(config: "Config", state: Path) -> "sqlite3.Connection":
+    """The database of this state; in a dry run a copy, made by the first call that has its turn."""
+    from gradent_cli.database import copy_database, open_database
+
+    database = state / "gradent.db"
+    if state != config.state_dir:
+        copy_database(config.state_dir / "gradent.db", database)
+    return open_database(database)
 
 
 @contextmanager

@@ -17,6 +17,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 _SAID = {"string": "text", "number": "a number", "integer": "a whole number", "array": "a list", "object": "an object"}
 
+_MOST = 1_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
@@ -120,6 +122,8 @@ def _value(value: Any, schema: Mapping[str, Any], where: str) -> Any:
     kind = schema["type"]
     if not any(type(value) is each for each in _TYPES[kind]):  # True is no number
         raise UsageError(f"{where} has to be {_SAID[kind]}")
+    if kind in ("number", "integer") and not -_MOST <= value <= _MOST:  # JSON knows NaN, too, and numbers without end
+        raise UsageError(f"{where} is no number that can be meant")
     if kind == "array":
         return [_value(each, schema["items"], f"{where}[{place}]") for place, each in enumerate(value)]
     return _checked(value, schema, where) if kind == "object" else value

@@ -240,11 +240,12 @@ def _hours(low: float | None, likely: float | None, high: float | None) -> tuple
         raise UsageError("a judgement needs likely_hours", hint='{"assignment": "Essay 1", "likely_hours": 6}')
     low = 0.75 * likely if low is None else low
     high = min(1.5 * likely, max(likely, _MOST_HOURS)) if high is None else high
+    low, likely, high = (round(float(each), 4) for each in (low, likely, high))
     if not 0 < low <= likely <= high <= _MOST_HOURS:
         raise UsageError(
             f"hours have to be 0 < low <= likely <= high <= {_MOST_HOURS:g}, not {low:g}, {likely:g} and {high:g}"
         )
-    return float(low), float(likely), float(high)
+    return low, likely, high
 
 
 def _judgement(assessment: Assessment) -> tuple[object, ...]:
