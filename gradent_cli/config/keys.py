@@ -14,9 +14,9 @@ from gradent_cli.config.schema import WEEKDAYS, BusySettings, Settings, SourceSe
 from gradent_cli.errors import ConfigError
 
 PREFIX = "GRADENT_"
-Shape = Literal["section", "text", "secret", "bool", "int", "words", "mapping", "tables"]
+Shape = Literal["section", "text", "secret", "bool", "int", "number", "words", "mapping", "tables"]
 
-_LATER = ("llm", "study.busy.token")
+_LATER = ("study.busy.token",)
 
 
 def _shape(annotation: Any) -> Shape:
@@ -29,7 +29,7 @@ def _shape(annotation: Any) -> Shape:
         return "mapping"
     if get_origin(annotation) is list:
         return "tables" if _is_table(get_args(annotation)[0]) else "words"
-    shapes: dict[Any, Shape] = {bool: "bool", int: "int", SecretStr: "secret"}
+    shapes: dict[Any, Shape] = {bool: "bool", int: "int", float: "number", SecretStr: "secret"}
     return shapes.get(annotation, "text")
 
 
@@ -191,8 +191,11 @@ def _parsed(key: str, kind: Shape, raw: str) -> Any:
         return _toml(raw, list) if raw.lstrip().startswith("[") else _split(key, raw)
     if kind == "bool":
         return {"true": True, "false": False}.get(raw.strip().lower(), raw)
-    if kind == "int" and re.fullmatch(r"\s*[-+]?[0-9]{1,9}\s*", raw):
+    if kind == "int" and re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", raw):
         return int(raw)
+    if kind == "number":
+        with suppress(ValueError):
+            return float(raw)
     unquoted = _toml(raw, str) if raw[:1] in ("'", '"') else None
     return raw if unquoted is None else unquoted
 

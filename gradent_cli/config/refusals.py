@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from gradent_cli.config.document import Place, at, lines, same
+from gradent_cli.config.document import Place, at, lines, parts, same
 from gradent_cli.config.keys import unknown
 from gradent_cli.config.schema import BadValueError, SourceSettings, did_you_mean, quoted
 from gradent_cli.errors import ConfigError
@@ -67,6 +67,8 @@ def _problem(detail: ErrorDetails, reading: Reading, where: Mapping[Place, int])
     place = tuple(part for part in detail["loc"] if part != "[key]")
     cause = detail.get("ctx", {}).get("error")
     beside = cause.beside if isinstance(cause, BadValueError) else None
+    if isinstance(cause, BadValueError) and cause.missing is not None:
+        place = (*place, cause.missing)
     what, hint = _sentence(place, detail)
     documents = [reading.document, *(variable.document for variable in reading.variables)]
     suspects = _suspects(place, beside)
@@ -84,7 +86,7 @@ def _suspects(place: Place, beside: str | None) -> Iterator[Place]:
     """Whose doing it may be: the value itself, the one that it clashes with, or the table where it is missing."""
     yield place
     if beside is not None:
-        yield (*place[:-1], beside)
+        yield parts(beside) if "." in beside else (*place[:-1], beside)
     for end in range(len(place) - 1, 0, -1):
         yield place[:end]
 
@@ -116,23 +118,33 @@ _TYPES = {
     "literal_error": "text in quotes",
     "bool_type": "true or false",
     "int_type": "a whole number",
+    "float_type": "a number such as 0.5",
     "list_type": 'a list such as ["a", "b"]',
     "dict_type": "a table",
     "model_type": "a table",
 }
 
 
+_BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
 def _wanted(detail: ErrorDetails) -> str:
     """What is allowed, for pydantic's own complaints."""
-    match detail["type"]:
-        case "missing":
-            return f"is missing; use {' or '.join(get_args(SourceSettings.model_fields['kind'].annotation))}"
-        case "greater_than_equal":
-            return f"must be at least {detail.get('ctx', {})['ge']}"
-        case "less_than_equal":
-            return f"must be at most {detail.get('ctx', {})['le']}"
-        case kind:
-            return f"must be {_TYPES[kind]}, not {_type_name(detail['input'])}"
+    kind = detail["type"]
+    if kind == "missing":
+        return f"is missing; use {' or '.join(get_args(SourceSettings.model_fields['kind'].annotation))}"
+    if kind in _BOUNDS:
+        words, name = _BOUNDS[kind]
+        return f"must be {words} {detail.get('ctx', {})[name]:.15g}"
+    if kind == "finite_number":
+        return "must be a number, not inf or nan"
+    if kind == "float_type" and type(detail["input"]) is int:
+        return "must be a smaller number"
+    return f"must be {_TYPES[kind]}, not {_type_name(detail['input'])}"
 
 
 def _type_name(value: object) -> str:

@@ -42,13 +42,20 @@ DEFAULT_PROMPT = "Check my assignments, plan the work that is left, and tell me 
 
 
 class BadValueError(ValueError):
-    """Why a value cannot be used; `beside` is the key in the same table that it clashes with."""
+    """Why a value cannot be used.
 
-    def __init__(self, why: str, *, hint: str | None = None, beside: str | None = None) -> None:
+    `beside` is the key that it clashes with: one in the same table, or a dotted one of another. `missing` is the key
+    that a table lacks.
+    """
+
+    def __init__(
+        self, why: str, *, hint: str | None = None, beside: str | None = None, missing: str | None = None
+    ) -> None:
         super().__init__(why)
         self.why = why
         self.hint = hint
         self.beside = beside
+        self.missing = missing
 
 
 def _text(value: object) -> str:
@@ -146,7 +153,7 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
-AGENT_KINDS = ("study", "command", "callable")
+AGENT_KINDS = ("study", "llm", "command", "callable")
 """The agents that gradent brings along; beside them there are the installed ones."""
 AGENT_GROUP = "gradent.agents"
 """The group of entry points in which a package offers an agent."""
@@ -222,6 +229,75 @@ class AgentSettings(_Table):
             if not name or "=" in name or "\0" in name:
                 raise BadValueError(f"{name!r} cannot be the name of an environment variable")
         return env
+
+
+def _api(text: str) -> str:
+    """The address that a server gives for its API, such as `http://localhost:11434/v1`."""
+    url = _url(text, ("http", "https"))
+    if "@" in url.netloc:
+        raise BadValueError("must not hold a user name or password", hint="gradent config set llm.api_key -")
+    if url.query or url.fragment:
+        raise BadValueError("must be an address without ? and #")
+    if url.path.rstrip("/").endswith("/chat/completions"):
+        raise BadValueError("must end before /chat/completions, as that is added")
+    return text
+
+
+Money = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class LlmSettings(_Table):
+    """The language model that drives the study tools, and what it may spend.
+
+    Limits are those of one run, but for `max_cost_usd_per_day`. Money is in US dollars, prices are for a million
+    tokens; `max_tokens` counts input and output.
+    """
+
+    base_url: Annotated[str, AfterValidator(_api)] | None = None
+    model: str | None = None
+    api_key: Secret | None = None
+    max_requests: Annotated[int, Field(ge=1, le=1000)] = 20
+    max_tool_calls: Annotated[int, Field(ge=1, le=1000)] = 50
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000_000)] = 200_000
+    max_cost_usd: Money | None = None
+    max_cost_usd_per_day: Money | None = None
+    input_price: Price | None = None
+    output_price: Price | None = Field(default=None, validate_default=True)
+
+    @field_validator("model")
+    @classmethod
+    def _says_whose_it_is(cls, model: str, info: ValidationInfo) -> str:
+        """`provider:name`, or as the server at `base_url` calls it."""
+        if not model.strip() or not model.isprintable():
+            raise BadValueError("must be a name on one line")
+        provider, _, name = model.partition(":")
+        if info.data.get("base_url", "") is None and not (provider and name):
+            raise BadValueError(
+                f'{quoted(model)} names no provider; write it as "openai:gpt-5-mini"',
+                hint="for a server of your own, first: gradent config set llm.base_url URL",
+            )
+        return model
+
+    @field_validator("api_key")
+    @classmethod
+    def _can_be_sent(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
+        url = urlsplit(info.data.get("base_url") or "")
+        if url.scheme == "http" and not _loopback(url.hostname or ""):
+            raise BadValueError("needs a base_url that begins with https://, as it would be readable on the way")
+        return _bearer(key)
+
+    @field_validator("output_price")
+    @classmethod
+    def _is_one_of_a_pair(cls, output_price: float | None, info: ValidationInfo) -> float | None:
+        input_price = info.data.get("input_price", output_price)
+        if (input_price is None) != (output_price is None):
+            raise BadValueError(
+                "input_price and output_price need each other",
+                hint="gradent config set llm.input_price 0.25 llm.output_price 2",
+                beside="input_price",
+            )
+        return output_price
 
 
 def _hours_range(text: str) -> str:
@@ -615,6 +691,20 @@ class Settings(BaseSettings):
     healthchecks: HealthchecksSettings = HealthchecksSettings()
     history: HistorySettings = HistorySettings()
     study: StudySettings = StudySettings()
+    llm: LlmSettings = LlmSettings()
+
+    @field_validator("llm")
+    @classmethod
+    def _names_a_model(cls, llm: LlmSettings, info: ValidationInfo) -> LlmSettings:
+        agent = info.data.get("agent")
+        if agent is not None and agent.kind == "llm" and llm.model is None:
+            raise BadValueError(
+                'agent.kind = "llm" needs one',
+                hint="gradent config set llm.model ollama:qwen3:8b",
+                beside="agent.kind",
+                missing="model",
+            )
+        return llm
 
     @field_validator("frequency")
     @classmethod

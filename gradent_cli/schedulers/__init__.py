@@ -7,13 +7,12 @@ others keep a unit per job under a name of ours; they share one protocol.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import tzinfo
-from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from gradent_cli.dataclass import dataclass
 from gradent_cli.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -60,17 +59,17 @@ class Job:
 
 def job_of(config: "Config", interpreter: Path, environ: Mapping[str, str]) -> Job:
     """What a config asks for, by this Python, at this machine's time."""
-    from gradent_cli.config import study_zone
-    from gradent_cli.frequency import local_zone
+    from gradent_cli.frequency import local_zone, zone_of
     from gradent_cli.schedulers import flush
 
     zone, quiet_hours = local_zone(environ), config.settings.notify.quiet_hours
+    lived_in = zone_of(config.settings.study.timezone, environ)
     return Job(
         config=config.path,
         interpreter=interpreter,
         expression=config.cron_expression,
         zone=zone,
-        flush=None if quiet_hours is None else flush.expression(quiet_hours, study_zone(config, environ), zone),
+        flush=None if quiet_hours is None else flush.expression(quiet_hours, lived_in, zone),
     )
 
 
@@ -193,6 +192,8 @@ def follow(job: Job, environ: Mapping[str, str]) -> str | None:
 def unit_name(config: Path) -> str:
     """`gradent-<stem>-<8 hex of the absolute path>`, in letters that every scheduler takes in a name."""
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", config.stem)[:40]
+    from hashlib import sha256
+
     return f"gradent-{stem}-{sha256(os.fsencode(config)).hexdigest()[:8]}"
 
 
