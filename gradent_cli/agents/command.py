@@ -267,12 +267,9 @@ def find_program(name: str, *, path: str, folder: Path) -> str:
         UnavailableError: there is none; or what it names in its first line to interpret it is not there, which is how
             a program that works in a shell fails under cron.
     """
-    if "/" in name:
-        found = program(str(folder / name), path)
-        if found is None:
-            raise _not_executable(folder / name)
-    else:
-        found = program(name, path)
+    found = program(str(folder / name) if "/" in name else name, path)
+    if found is None and "/" in name:
+        raise _not_executable(folder / name)
     if found is None:
         raise UnavailableError(
             f"the program '{name}' is not there or not executable; it was looked for in PATH={path}",
@@ -289,7 +286,7 @@ def find_program(name: str, *, path: str, folder: Path) -> str:
             f"the program {found} needs '{interpreter}', which is not there; it was looked for in PATH={path}",
             hint="run gradent install-cron in a shell that finds it, or set PATH in agent.env",
         )
-    return str(found)
+    return found
 
 
 def _not_executable(program: Path) -> UnavailableError:
