@@ -134,15 +134,25 @@ class Redactor:
     Args:
         secrets: the secret values. Of a URL the path and query, and every segment or query value of eight
             characters or more with a digit in it (or of 24 or more), and its password, count as secret by themselves:
-            an error text may quote only those.
+            an error text may quote only those. A text that was cut may end with the beginning of one.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         pieces = {piece for secret in secrets for piece in (secret, *_telling_parts(secret)) if piece}
-        self._pattern = re.compile("|".join(re.escape(p) for p in sorted(pieces, key=len, reverse=True)) or r"(?!)")
+        self._pieces = sorted(pieces, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, self._pieces)) or r"(?!)")
 
     def __call__(self, text: str) -> str:
-        return self._pattern.sub("***", text)
+        *cut, rest = self._pattern.sub("***", text).split("…")
+        return "…".join([*map(self._without_beginning, cut), rest])
+
+    def _without_beginning(self, text: str) -> str:
+        """Less than six characters of a secret tell nothing."""
+        for piece in self._pieces:
+            for length in range(min(len(piece) - 1, len(text)), 5, -1):
+                if text.endswith(piece[:length]):
+                    return text[:-length] + "***"
+        return text
 
 
 def _telling_parts(secret: str) -> Iterator[str]:

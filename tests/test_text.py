@@ -165,6 +165,15 @@ def test_a_secret_within_a_secret_leaves_no_rest() -> None:
     assert Redactor(["abc", "abcdef12"])("token abcdef12") == "token ***"
 
 
+def test_what_is_left_of_a_secret_where_a_text_was_cut_is_hidden():
+    """As much of it as tells something."""
+    redact = Redactor(["tk_planted-secret"])
+    assert redact(one_line("x" * 80 + " tk_planted-secret", 93)) == "x" * 80 + " ***…"
+    assert redact("first tk_planted-… (cut)\nsecond tk_pla…") == "first ***… (cut)\nsecond ***…"
+    assert redact("no more than tk_pl…") == "no more than tk_pl…"
+    assert redact("as it is: tk_planted") == "as it is: tk_planted"
+
+
 def test_no_secrets_means_no_change() -> None:
     """Without secrets, or with empty ones, text stays as it is; a secret that is a broken address is one whole."""
     assert Redactor([])("as it is") == "as it is"
