@@ -109,7 +109,7 @@ def imported(path: Path) -> set[str]:
     assert (done.returncode, done.stdout) == (0, "")
     lines = [line.rpartition("|") for line in done.stderr.splitlines()]
     assert all(before.startswith("import time:") for before, _, _ in lines)
-    return {name.strip() for _, _, name in lines}
+    return {name.strip() for _, _, name in lines[1:]}  # below the heading
 
 
 def test_the_second_run_imports_only_what_it_needs(path: Path, home: Path, gradent: Gradent) -> None:
@@ -118,6 +118,9 @@ def test_the_second_run_imports_only_what_it_needs(path: Path, home: Path, grade
     found = imported(path)
     assert {*found, *(name.partition(".")[0] for name in found)} & NEVER == set()
     assert not [name for name in found if name.startswith(("gradent_cli.agents.study", "gradent_cli.config"))]
+    outside = {name.partition(".")[0] for name in found} - set(sys.stdlib_module_names)
+    environments = {name for name in outside if name.startswith("_")} | {"sitecustomize", "usercustomize"}
+    assert outside - environments == {"gradent_cli", "cronsim"}
     assert (home / "runs").read_text() == "run\n" * 2
     assert gradent("--config", path, "history").out.count("success") == 2
 
