@@ -198,10 +198,15 @@ def test_a_server_that_cannot_be_reached_says_so(monkeypatch: pytest.MonkeyPatch
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     with pytest.raises(web.WebError, match="^the connection failed: connection refused$"):
         web.reach(url, seconds=LATEST)
-    with pytest.raises(web.WebError, match="name could not be found"):
-        web.reach("https://models.invalid/v1", seconds=LATEST)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     web.reach(url, seconds=LATEST)
+
+    def nowhere(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    with pytest.raises(web.WebError, match="name could not be found"):
+        web.reach("https://models.example/v1", seconds=LATEST)
 
 
 @pytest.mark.parametrize(
