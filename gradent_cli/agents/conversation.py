@@ -18,6 +18,7 @@ from pydantic_ai.capabilities import Hooks
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolReturnPart
 from pydantic_ai.models import Model as Connection
 from pydantic_ai.models import infer_model
+from pydantic_ai.providers import infer_provider, infer_provider_class
 
 from gradent_cli.agents import events
 from gradent_cli.agents.llm import Limits, Model, time_for_model
@@ -25,7 +26,7 @@ from gradent_cli.agents.study.toolbox import TOOLS
 from gradent_cli.durations import spell
 from gradent_cli.errors import AgentError, GradentError, UsageError
 from gradent_cli.records import Report, ToolCall, Usage
-from gradent_cli.text import count, one_line
+from gradent_cli.text import Redactor, count, one_line
 
 Call = Callable[[str, Mapping[str, Any], Callable[[ToolCall], None]], dict[str, Any]]
 """Calls a study tool by its name, with its input; each change of the call is told to the third."""
@@ -206,7 +207,9 @@ def converse(model: Model, limits: Limits, desk: Desk, tell: Tell, question: str
     except GradentError:
         raise
     except Exception as error:  # whatever the library throws is the model's failure
-        print(one_line("".join(traceback.format_exception_only(error)), _LOGGED))  # noqa: T201  for the log
+        keys = [model.api_key or "", *(os.environ[name] for name in model.keys_in(os.environ))]
+        said = one_line(Redactor(keys)("".join(traceback.format_exception_only(error))), _LOGGED)
+        print(said)  # noqa: T201  what is printed here goes to the run's log
         raise AgentError(_reason(error, model, limits, time)) from error
 
 
@@ -243,7 +246,8 @@ class _Conversation:
         )
         with capture_run_messages() as messages:
             try:
-                result = await agent.run(question, usage_limits=allowed, timeout=seconds)
+                async with agent:
+                    result = await agent.run(question, usage_limits=allowed, timeout=seconds)
             finally:
                 self._tell_refused(messages)
         return one_line(result.output, _SUMMARY) or "Done"
@@ -324,30 +328,37 @@ def _about(tools: Sequence[str]) -> str:
 
 
 def _connection(model: Model) -> Connection:
-    if model.base_url is not None:
-        from pydantic_ai.models.openai import OpenAIChatModel
-        from pydantic_ai.providers.openai import OpenAIProvider
+    """Nothing is sent yet.
 
-        # Without a key of its own, it is not to get the one that the environment has for OpenAI.
-        provider = OpenAIProvider(base_url=model.base_url, api_key=model.api_key or "none")
-        return OpenAIChatModel(model.name, provider=provider)
-    if model.api_key is None:
+    Raises:
+        AgentError: the library cannot do it, for want of a package, a variable or a provider of this name.
+    """
+    try:
+        if model.base_url is not None:
+            from pydantic_ai.models.openai import OpenAIChatModel
+            from pydantic_ai.providers.openai import OpenAIProvider
+
+            # Without a key of its own, it is not to get the one that the environment has for OpenAI.
+            provider = OpenAIProvider(base_url=model.base_url, api_key=model.api_key or "none")
+            return OpenAIChatModel(model.name, provider=provider)
         if address := model.address(os.environ):
             os.environ["OLLAMA_BASE_URL"] = address
-        return infer_model(model.name)
-    from pydantic_ai.providers import infer_provider_class
+        return infer_model(model.name, lambda name: _provider(name, model.api_key))
+    except (exceptions.UserError, ImportError, TypeError, ValueError) as error:
+        raise AgentError(f"llm.model, {model.name}, cannot be used: {one_line(str(error))}") from error
 
-    def with_key(provider: str) -> Any:
-        make: Any = infer_provider_class(provider)
-        return make(api_key=model.api_key)
 
-    return infer_model(model.name, with_key)
+def _provider(name: str, key: str | None) -> Any:
+    if key is None:
+        return infer_provider(name)
+    make: Any = infer_provider_class(name)
+    return make(api_key=key)
 
 
 def _reason(error: Exception, model: Model, limits: Limits, time: timedelta) -> str:
     """Why it failed, in words; what the provider said is only in the log."""
     status = f" ({error.status_code})" if isinstance(error, exceptions.ModelHTTPError) else ""
-    known: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    known: tuple[tuple[type[Exception], str], ...] = (
         (exceptions.RunTimedOut, f"the model was not done within {spell(time)}"),
         (exceptions.UsageLimitExceeded, _limit(str(error), limits)),
         (exceptions.ModelAuthenticationError, f"the model's provider refused the key{status}; check llm.api_key"),
@@ -361,7 +372,6 @@ def _reason(error: Exception, model: Model, limits: Limits, time: timedelta) -> 
         (exceptions.ModelHTTPError, f"the model's provider failed{status}"),
         (exceptions.ModelAPIError, "the model's provider failed"),
         (exceptions.UnexpectedModelBehavior, "the model's answer makes no sense"),
-        ((exceptions.UserError, ImportError, ValueError), f"llm.model, {model.name}, cannot be used: {error}"),
     )
     for kind, sentence in known:
         if isinstance(error, kind):

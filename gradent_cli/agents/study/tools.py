@@ -22,6 +22,8 @@ from gradent_cli.records import Assessment, Assignment, LogEntry, Session, Sugge
 from gradent_cli.text import one_line
 
 _MOST_HOURS = 200.0
+_DESCRIPTION = 500
+"""Characters of an assignment's own text: enough to judge it by, and not more than a model can read of many."""
 
 
 class StudyTools:
@@ -285,6 +287,7 @@ def _assignment(known: Known, worked: Mapping[str, int], now: datetime) -> dict[
         "risk": assessment.risk if assessment else None,
         "difficulty": assessment.difficulty if assessment else None,
         "url": each.url,
+        "description": one_line(each.description, _DESCRIPTION),
     }
 
 
