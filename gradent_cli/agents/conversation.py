@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -207,10 +208,10 @@ def converse(model: Model, limits: Limits, desk: Desk, tell: Tell, question: str
     except GradentError:
         raise
     except Exception as error:  # whatever the library throws is the model's failure
-        keys = [model.api_key or "", *(os.environ[name] for name in model.keys_in(os.environ))]
-        said = one_line(Redactor(keys)("".join(traceback.format_exception_only(error))), _LOGGED)
+        redact = Redactor([model.api_key or "", *(os.environ[name] for name in model.keys_in(os.environ))])
+        said = one_line(redact("".join(traceback.format_exception_only(error))), _LOGGED)
         print(said)  # noqa: T201  what is printed here goes to the run's log
-        raise AgentError(_reason(error, model, limits, time)) from error
+        raise AgentError(redact(_reason(error, model, limits, time))) from error
 
 
 class _Conversation:
@@ -244,7 +245,9 @@ class _Conversation:
             tool_calls_limit=self._limits.tool_calls,
             total_tokens_limit=self._limits.tokens,
         )
-        with capture_run_messages() as messages:
+        with capture_run_messages() as messages, warnings.catch_warnings():
+            # A server of one's own may count no tokens; requests are still limited, and money asks for them itself.
+            warnings.simplefilter("ignore", exceptions.UsageLimitUnavailableWarning)
             try:
                 async with agent:
                     result = await agent.run(question, usage_limits=allowed, timeout=seconds)
@@ -366,17 +369,25 @@ def _reason(error: Exception, model: Model, limits: Limits, time: timedelta) -> 
         (exceptions.ModelRateLimitError, f"the model's provider gets too many requests{status}"),
         (exceptions.ModelNotFoundError, f"the model's provider has no {model.name}{status}; check llm.model"),
         (exceptions.ModelContextWindowExceededError, "there is more to read than the model can take"),
+        (exceptions.ModelRequestRejectedError, f"the model's provider does not take the request{status}{_said(error)}"),
         (exceptions.ModelTimeoutError, "the model's provider did not answer in time"),
         (exceptions.ModelConnectionError, "the model's provider cannot be reached"),
         (exceptions.ContentFilterError, "the model's provider held back its answer"),
         (exceptions.ModelHTTPError, f"the model's provider failed{status}"),
-        (exceptions.ModelAPIError, "the model's provider failed"),
+        (exceptions.ModelAPIError, "the answer of the model's provider cannot be read"),
         (exceptions.UnexpectedModelBehavior, "the model's answer makes no sense"),
     )
     for kind, sentence in known:
         if isinstance(error, kind):
             return one_line(sentence)
     return one_line(f"the model's library failed: {type(error).__name__}: {error}")
+
+
+def _said(error: Exception) -> str:
+    """The provider's own reason, in the form that all of them have it in; a body of another form is left alone."""
+    body = getattr(error, "body", None)
+    said = body.get("message") if isinstance(body, dict) else None
+    return f": {said}" if isinstance(said, str) else ""
 
 
 def _limit(said: str, limits: Limits) -> str:

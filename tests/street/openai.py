@@ -22,13 +22,17 @@ TOKENS = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050}
 
 @dataclass
 class OpenAI:
-    """`asked` are the bodies of the requests. When the script is at its end, its last answer is given again."""
+    """`asked` are the bodies of the requests, `keys` what they were signed with.
+
+    When the script is at its end, its last answer is given again.
+    """
 
     server: Server
     script: Sequence[Turn] | Callable[[dict[str, Any]], Turn] = ("Nothing to do.",)
     key: str | None = None
     tokens: dict[str, int] | None = field(default_factory=lambda: dict(TOKENS))
     asked: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.server.answer = self._answer
@@ -50,8 +54,9 @@ class OpenAI:
     def _answer(self, request: Request) -> Answer:
         if request.path != "/v1/chat/completions":
             return failing(404, "Not Found")
-        if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":
-            return failing(401, f"Incorrect API key provided: {request.headers.get('Authorization', '')[7:]}")
+        self.keys.append({name.lower(): value for name, value in request.headers.items()}.get("authorization", ""))
+        if self.key is not None and self.keys[-1] != f"Bearer {self.key}":
+            return failing(401, f"Incorrect API key provided: {self.keys[-1]}")
         body = request.json
         self.asked.append(body)
         if callable(self.script):
