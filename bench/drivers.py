@@ -72,7 +72,7 @@ def send(number: int, url: str, config: str) -> None:
     from datetime import UTC, datetime
 
     from gradent_cli import web
-    from gradent_cli.cli.notify import open_messenger
+    from gradent_cli.cli.compose import open_messenger
     from gradent_cli.config import load
     from gradent_cli.database import open_database
     from gradent_cli.files import make_private_directory

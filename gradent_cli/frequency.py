@@ -269,6 +269,11 @@ def local_zone(environ: Mapping[str, str], localtime: Path = Path("/etc/localtim
     return _zone_named(name) or _zone_of_file(localtime) or UTC
 
 
+def zone_of(name: str | None, environ: Mapping[str, str]) -> tzinfo:
+    """The zone of this name, which the config has checked; this machine's for None."""
+    return ZoneInfo(name) if name else local_zone(environ)
+
+
 def _zone_named(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name) if name else None

@@ -39,7 +39,7 @@ class Pings(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What `cli.run` builds for one run.
+    """What `cli.compose` builds for one run.
 
     `lock` is entered for the whole run; `redact` takes secrets out of a text; `watch` sees every tool call as it
     changes; `log` takes a run id and a text. `end_leftovers` ends what a run of this id has left behind and returns how

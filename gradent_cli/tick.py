@@ -56,13 +56,22 @@ def pointer(config: str, environ: Mapping[str, str]) -> str:
     Raises:
         ValueError: the environment does not say where the home directory is.
     """
+    return place("ticks", config, environ)
+
+
+def place(folder: str, config: str, environ: Mapping[str, str]) -> str:
+    """The file in a folder of the default state root that is named after this absolute config path.
+
+    Raises:
+        ValueError: as `pointer`.
+    """
     root = environ.get("XDG_STATE_HOME", "")
     if not root.startswith("/"):
         home = environ.get("HOME")
         if not home:
             raise ValueError("HOME is not set")
         root = f"{home}/.local/state"
-    return f"{root}/gradent/ticks/{crc32(os.fsencode(config)):08x}"
+    return f"{root}/gradent/{folder}/{crc32(os.fsencode(config)):08x}"
 
 
 def circumstances(config: str, environ: Mapping[str, str]) -> str:

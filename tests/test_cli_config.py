@@ -110,6 +110,9 @@ def test_any_key_can_be_set(gradent: Gradent, path: Path, key: str, value: str, 
     [
         ((), 2, "there is nothing to set"),
         (("frequency",), 2, "there is no value for frequency"),
+        (("frequency", "1hour", "at"), 2, "there is no value for at"),
+        (("at", "01:00", "enabled", "true", "at", "01:00"), 2, "at is given twice"),
+        (("ntfy.token", "-", "llm.api_key", "-"), 2, "only one value can be read from standard input"),
         (("frequency", "1hour", "--frequency", "1hour"), 2, "frequency is given twice"),
         (("--ntfy-token", "-", "--discord-webhook", "-"), 2, "only one value can be read from standard input"),
         (("notfy.topic", "x"), 78, "unknown key 'notfy.topic'\n  hint: did you mean 'notify'?"),
@@ -141,6 +144,74 @@ def test_a_bad_config_is_not_touched_but_can_be_mended(gradent: Gradent, path: P
     assert path.read_text() == '# mine\n[agent]\nkind = "stdy"\n'
     assert gradent("config", "set", "agent.kind", "study").code == 0
     assert path.read_text() == '# mine\n[agent]\nkind = "study"\n'
+
+
+def test_keys_that_need_each_other_are_set_and_unset_together(gradent: Gradent, path: Path):
+    """All pairs of one command are checked as a whole: none of them is set when one is refused."""
+    prices = ("llm.input_price", "0.25", "llm.output_price", "2")
+    assert gradent("config", "set", *prices[:2]).code == 78
+    assert gradent("config", "set", *prices, "llm.max_tokens", "0").code == 78
+    assert not path.exists()
+    assert gradent("config", "set", *prices).out.splitlines() == [
+        f"llm.input_price: not set -> 0.25 in {path}",
+        f"llm.output_price: not set -> 2.0 in {path}",
+    ]
+    assert path.read_text() == "[llm]\ninput_price = 0.25\noutput_price = 2.0\n"
+    alone = gradent("config", "unset", "llm.input_price")
+    assert alone.code == 78
+    assert alone.err == (
+        f"gradent: {path} line 3: llm.output_price: input_price and output_price need each other\n"
+        "  hint: gradent config set llm.input_price 0.25 llm.output_price 2\n"
+    )
+    assert gradent("config", "unset", *prices[::2]).code == 0
+    assert "price" not in path.read_text()
+
+
+def test_a_model_comes_with_its_agent(gradent: Gradent, path: Path):
+    """The one needs the other; a model may be there before, and does not go while it is needed."""
+    refused = gradent("config", "set", "agent.kind", "llm")
+    sentence = 'llm.model: agent.kind = "llm" needs one\n  hint: gradent config set llm.model ollama:qwen3:8b\n'
+    assert (refused.code, refused.err, path.exists()) == (78, f"gradent: {sentence}", False)
+    assert gradent("config", "set", "llm.model", "ollama:qwen3:8b").code == 0
+    assert gradent("config", "set", "agent.kind", "llm").code == 0
+    refused = gradent("config", "unset", "llm")
+    assert (refused.code, refused.err) == (78, f"gradent: {path} line 5: {sentence}")
+    assert gradent("config", "unset", "agent.kind", "llm.model").code == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("0.5", "0.5"), ("5", "5.0"), (" .5", "0.5"), ("5.", "5.0"), ("1e-7", "1e-07")]
+)
+def test_money_is_a_number_however_it_is_typed(gradent: Gradent, path: Path, said: str, kept: str):
+    """Set, written, shown and asked back; whole dollars, too."""
+    assert gradent("config", "set", "llm.max_cost_usd", said).out == f"llm.max_cost_usd: not set -> {kept} in {path}\n"
+    assert tomllib.loads(path.read_text()) == {"llm": {"max_cost_usd": float(kept)}}
+    assert gradent("config", "get", "llm.max_cost_usd").out == f"{kept}\n"
+    assert f"llm.max_cost_usd          file     {kept}" in gradent("config", "show").out.splitlines()
+    assert json.loads(gradent("config", "get", "llm.max_cost_usd", "--json").out) == float(kept)
+    shown = json.loads(gradent("config", "show", "--json").out)["keys"]
+    assert shown["llm.max_cost_usd"] == {"value": float(kept), "origin": "file"}
+    assert shown["llm.input_price"] == {"value": None, "origin": "default"}
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("abc", "must be a number such as 0.5, not text"),
+        ("0,5", "must be a number such as 0.5, not text"),
+        ("", "must be a number such as 0.5, not text"),
+        ("nan", "must be a number, not inf or nan"),
+        ("-inf", "must be a number, not inf or nan"),
+        ("1e400", "must be a number, not inf or nan"),
+        ("0", "must be more than 0"),
+        ("-1", "must be more than 0"),
+    ],
+)
+def test_what_is_no_money_is_refused(gradent: Gradent, path: Path, said: str, why: str):
+    """In one sentence; nothing is written."""
+    result = gradent("config", "set", "llm.max_cost_usd", "--", said)
+    assert (result.code, result.out, result.err) == (78, "", f"gradent: llm.max_cost_usd: {why}\n")
+    assert not path.exists()
 
 
 def test_a_place_that_cannot_be_written_is_74(gradent: Gradent):
@@ -183,7 +254,12 @@ def test_a_secret_from_standard_input_is_shown_nowhere(gradent: Gradent, path: P
 
 def test_a_secret_on_the_command_line_is_taken_but_warned_of(gradent: Gradent, path: Path):
     """It is in the shell's history by then; what to do next time is said."""
-    for arguments in (("--ntfy-token", "tk_x"), ("ntfy.token", "tk_y"), ("--source", "https://x.example/y")):
+    for arguments in (
+        ("--ntfy-token", "tk_x"),
+        ("ntfy.token", "tk_y"),
+        ("llm.api_key", "sk_x"),
+        ("--source", "https://x.example/y"),
+    ):
         result = gradent("config", "set", *arguments)
         assert result.code == 0
         assert "is now in your shell's history\n  hint: next time write -" in result.err
@@ -556,6 +632,7 @@ url = "https://canvas.example.edu/secret"
         (("study.session_max", "--json"), '"2h"\n'),
         (("ntfy",), 'server = "https://ntfy.sh"\ntoken = "********"\n'),
         (("agent.env",), "\n"),
+        (("llm",), "max_requests = 20\nmax_tool_calls = 50\nmax_tokens = 200000\n"),
         (
             ("study.sources",),
             'sources = [\n    { kind = "ics", url = "********", name = "canvas.example.edu" },\n]\n',

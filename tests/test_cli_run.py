@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gradent_cli.cli.run import _tools
+from gradent_cli.cli.compose import open_tools
 from gradent_cli.config import load
 from gradent_cli.notify.noise import Rules
 from tests.street.server import Answer
@@ -359,7 +359,7 @@ def test_the_config_reaches_the_run(config, home):
         + 'quiet_hours = "22:00-07:00"\nquiet_failures = true\nmax_per_day = 7\n[study]\ntimezone = "Asia/Tokyo"\n'
     )
     loaded = load(home / ".config/gradent/config.toml", os.environ)
-    tools = _tools(loaded, os.environ, print, trigger="cron", dry_run=True, force=False)
+    tools = open_tools(loaded, os.environ, print, trigger="cron", dry_run=True, force=False)
     assert (tools.timeout, tools.remind_every, tools.notify_tools) == (
         timedelta(minutes=7), timedelta(hours=2), ["a*"]
     )  # fmt: skip

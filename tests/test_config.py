@@ -101,6 +101,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(path, 
         "GRADENT_AGENT__ENV__My_Key": "1",
         "GRADENT_STUDY__AUTO_SCHEDULE": "False",
         "GRADENT_STUDY__HORIZON_DAYS": "7",
+        "GRADENT_LLM__MAX_COST_USD": "5",
         "GRADENT_AT": "",
         "GRADENT_RUN_ID": "run",
         "GRADENT_EVENTS": "events",
@@ -113,6 +114,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(path, 
     assert study.hours["tuesday"] == []
     assert loaded.settings.notify.events == ["failed", "tool"]
     assert (study.break_, study.auto_schedule, study.horizon_days) == (timedelta(minutes=5), False, 7)
+    assert loaded.settings.llm.max_cost_usd == 5.0
     assert loaded.settings.agent.env["My_Key"].get_secret_value() == "1"
     origins = loaded.origins
     assert [origins[key] for key in ("frequency", "at", "study.hours.monday", "study.hours.tuesday", "agent.kind")] == [
@@ -175,6 +177,34 @@ def test_sources_and_calendars_have_names_of_their_own(path, environ):
     study = load(path, environ).settings.study
     assert [source.name for source in study.sources] == ["canvas.example.edu", "work.toml", "work.csv", "work"]
     assert [calendar.name for calendar in study.busy] == ["canvas.example.edu"]
+
+
+def test_a_language_model(path, environ):
+    """By provider, or at a server of one's own; whole dollars are money, and no price is none but 0."""
+    path.write_text('[agent]\nkind = "llm"\n[llm]\nmodel = "ollama:qwen3:8b"\n')
+    llm = load(path, environ).settings.llm
+    assert (llm.model, llm.base_url, llm.api_key) == ("ollama:qwen3:8b", None, None)
+    assert (llm.max_requests, llm.max_tool_calls, llm.max_tokens) == (20, 50, 200_000)
+    assert [llm.max_cost_usd, llm.max_cost_usd_per_day, llm.input_price, llm.output_price] == [None] * 4
+    path.write_text(
+        '[llm]\nmodel = "qwen3"\nbase_url = "http://10.0.0.2:11434/v1"\nmax_cost_usd = 5\n'
+        "max_cost_usd_per_day = 0.5\ninput_price = 0\noutput_price = 0.25\n"
+    )
+    llm = load(path, environ).settings.llm
+    assert (llm.model, llm.base_url) == ("qwen3", "http://10.0.0.2:11434/v1")
+    money = [llm.max_cost_usd, llm.max_cost_usd_per_day, llm.input_price, llm.output_price]
+    assert money == [5, 0.5, 0, 0.25]
+    assert {type(amount) for amount in money} == {float}
+
+
+@pytest.mark.parametrize("url", ["https://llm.example", "http://localhost:1234/v1/", "http://[::1]:1/v1", None])
+def test_a_key_goes_where_nobody_can_read_it(path, environ, url):
+    """To https, to this machine, or wherever the provider's library sends it; it is a secret there."""
+    path.write_text(f'[llm]\napi_key = "sk-{SECRET}"\n' + (f'base_url = "{url}"\n' if url else ""))
+    loaded = load(path, environ)
+    assert loaded.secrets == (f"sk-{SECRET}",)
+    assert loaded.settings.llm.base_url == url
+    assert value_of(loaded, "llm.api_key") == config.MASK
 
 
 def test_one_canvas_twice(path, environ):
@@ -267,6 +297,8 @@ webhook = "https://discord.com/api/webhooks/1/{SECRET}"
 [agent.env]
 KEY = "env-{SECRET}"
 SHORT = "1"
+[llm]
+api_key = "sk-{SECRET}"
 [[study.sources]]
 kind = "ics"
 url = "https://canvas.example.edu/{SECRET}"
@@ -284,7 +316,7 @@ def test_secrets_are_known_and_never_shown(path, environ):
     assert SECRET not in repr(loaded.settings) + str(loaded.settings.model_dump()) + str(values(loaded))
     assert value_of(loaded, "ntfy.token") == config.MASK
     assert value_of(loaded, "ntfy.token", reveal=True) == f"tk_{SECRET}"
-    assert str(values(loaded, reveal=True)).count(SECRET) == 5
+    assert str(values(loaded, reveal=True)).count(SECRET) == 6
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o777])
@@ -527,6 +559,61 @@ REFUSALS = {
     "[[study.busy]]\npath = 'x'\nname = ' '": (
         "P line 3: study.busy.name (entry 1): must be a name on one line, or left out"
     ),
+    # the language model
+    "[agent]\nprompt = 'x'\nkind = 'llm'": (
+        'P line 3: llm.model: agent.kind = "llm" needs one | gradent config set llm.model ollama:qwen3:8b'
+    ),
+    "[agent]\nkind = 'llm'\n[llm]\nmax_tokens = 0": "P line 4: llm.max_tokens: must be at least 1",
+    "[agent]\nkind = 'llm'\ngrace = 1\n[llm]\nmax_tokens = 9": (
+        "P line 3: agent.grace: must be text in quotes, not a whole number"
+    ),
+    "[llm]\nmodle = 'x'": "P line 2: unknown key 'llm.modle' | did you mean 'llm.model'?",
+    "[llm]\nmodel = 'gpt-5-mini'": (
+        "P line 2: llm.model: 'gpt-5-mini' names no provider; write it as \"openai:gpt-5-mini\" "
+        "| for a server of your own, first: gradent config set llm.base_url URL"
+    ),
+    "[llm]\nmodel = 'openai:'": (
+        "P line 2: llm.model: 'openai:' names no provider; write it as \"openai:gpt-5-mini\" "
+        "| for a server of your own, first: gradent config set llm.base_url URL"
+    ),
+    "[llm]\nmodel = ' '\nbase_url = 'https://x'": "P line 2: llm.model: must be a name on one line",
+    "[llm]\nmodel = 'x'\nbase_url = 'x.example'": (
+        "P line 3: llm.base_url: must be a URL that begins with http:// or https://"
+    ),
+    f"[llm]\nbase_url = 'https://ada:{SECRET}@x/v1'": (
+        "P line 2: llm.base_url: must not hold a user name or password | gradent config set llm.api_key -"
+    ),
+    f"[llm]\nbase_url = 'https://x/v1?key={SECRET}'": "P line 2: llm.base_url: must be an address without ? and #",
+    "[llm]\nbase_url = 'https://x/v1/chat/completions/'": (
+        "P line 2: llm.base_url: must end before /chat/completions, as that is added"
+    ),
+    f"[llm]\nbase_url = 'http://10.0.0.2:11434/v1'\napi_key = '{SECRET}'": (
+        "P line 3: llm.api_key: needs a base_url that begins with https://, as it would be readable on the way"
+    ),
+    f"[llm]\napi_key = 'Bearer {SECRET}'": (
+        "P line 2: llm.api_key: must be printable ASCII without blanks, and not empty"
+    ),
+    "[llm]\nmax_requests = 1001": "P line 2: llm.max_requests: must be at most 1000",
+    "[llm]\nmax_tool_calls = 0": "P line 2: llm.max_tool_calls: must be at least 1",
+    "[llm]\nmax_tokens = 2_000_000_000": "P line 2: llm.max_tokens: must be at most 1000000000",
+    "[llm]\nmax_tokens = 1e5": "P line 2: llm.max_tokens: must be a whole number, not a number",
+    "[llm]\nmax_cost_usd = '1'": "P line 2: llm.max_cost_usd: must be a number such as 0.5, not text",
+    "[llm]\nmax_cost_usd = true": "P line 2: llm.max_cost_usd: must be a number such as 0.5, not true or false",
+    "[llm]\nmax_cost_usd = 0": "P line 2: llm.max_cost_usd: must be more than 0",
+    "[llm]\nmax_cost_usd_per_day = -0.5": "P line 2: llm.max_cost_usd_per_day: must be more than 0",
+    "[llm]\nmax_cost_usd = nan": "P line 2: llm.max_cost_usd: must be a number, not inf or nan",
+    "[llm]\nmax_cost_usd_per_day = inf": "P line 2: llm.max_cost_usd_per_day: must be a number, not inf or nan",
+    "[llm]\nmax_cost_usd = 1e400": "P line 2: llm.max_cost_usd: must be a number, not inf or nan",
+    f"[llm]\nmax_cost_usd = {10**400}": "P line 2: llm.max_cost_usd: must be a smaller number",
+    "[llm]\ninput_price = -1\noutput_price = 1": "P line 2: llm.input_price: must be at least 0",
+    "[llm]\ninput_price = 1": (
+        "P line 2: llm.output_price: input_price and output_price need each other "
+        "| gradent config set llm.input_price 0.25 llm.output_price 2"
+    ),
+    "[llm]\noutput_price = 0": (
+        "P line 2: llm.output_price: input_price and output_price need each other "
+        "| gradent config set llm.input_price 0.25 llm.output_price 2"
+    ),
     # several
     "[ntfy]\ntopic = 'a b'\n[discord]\nusername = ''\n[agent]\ncommand = [\n  'a',\n  1,\n]\nkidn = 1": (
         "4 problems in the config\n"
@@ -602,6 +689,34 @@ def test_what_cannot_be_read_is_refused(tmp_path, environ):
                 "the environment variable GRADENT_STUDY__BUSY__TOKEN sets 'study.busy.token', "
                 "which is not supported by this version yet"
             ),
+        ),
+        (
+            "GRADENT_AGENT__KIND",
+            "llm",
+            (
+                'GRADENT_AGENT__KIND: llm.model: agent.kind = "llm" needs one '
+                "| gradent config set llm.model ollama:qwen3:8b"
+            ),
+        ),
+        (
+            "GRADENT_LLM__MAX_COST_USD",
+            "abc",
+            "GRADENT_LLM__MAX_COST_USD: llm.max_cost_usd: must be a number such as 0.5, not text",
+        ),
+        (
+            "GRADENT_LLM__MAX_COST_USD",
+            "1e400",
+            "GRADENT_LLM__MAX_COST_USD: llm.max_cost_usd: must be a number, not inf or nan",
+        ),
+        (
+            "GRADENT_LLM__API_KEY",
+            f"{SECRET} {SECRET}",
+            "GRADENT_LLM__API_KEY: llm.api_key: must be printable ASCII without blanks, and not empty",
+        ),
+        (
+            "GRADENT_LLM__KEY",
+            SECRET,
+            "gradent knows no environment variable GRADENT_LLM__KEY | did you mean 'GRADENT_LLM__API_KEY'?",
         ),
         ("GRADENT_ENABLED", "maybe", "GRADENT_ENABLED: enabled: must be true or false, not text"),
         (
@@ -680,6 +795,11 @@ def test_any_value_at_any_key_is_taken_or_refused(tmp_path, key, value):
         ("enabled", "on", "on"),
         ("study.horizon_days", " 14 ", 14),
         ("study.horizon_days", "many", "many"),
+        ("llm.max_tokens", "10000000000", 10_000_000_000),
+        ("llm.max_tokens", "9" * 5000, "9" * 5000),
+        ("llm.max_cost_usd", " 0.5 ", 0.5),
+        ("llm.max_cost_usd", "5", 5.0),
+        ("llm.max_cost_usd", "much", "much"),
         ("frequency", "*/5 * * * *", "*/5 * * * *"),
         ("frequency", '"1hour"', "1hour"),
         ("agent.prompt", "'Hi' she said, 'you'", "'Hi' she said, 'you'"),
@@ -869,6 +989,7 @@ SETS = st.lists(
         ),
         st.tuples(st.just("ntfy.topic"), st.from_regex(r"[-_a-z]{11,14}", fullmatch=True)),
         st.tuples(st.just("study.horizon_days"), st.integers(1, 366)),
+        st.tuples(st.just("llm.max_cost_usd"), st.floats(min_value=0, exclude_min=True, allow_infinity=False)),
         st.tuples(st.just("study.hours.friday"), st.sampled_from([[], ["09:00-10:00"]])),
         st.tuples(st.just("agent.env.A"), st.text("a#\"'\\\n=")),
         st.tuples(

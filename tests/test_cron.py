@@ -12,6 +12,7 @@ import pytest
 
 from gradent_cli.errors import ConfigError, CrontabError, StateError, UnavailableError, UsageError
 from gradent_cli.schedulers import block, cron
+from gradent_cli.schedulers.fired import fired_by_cron
 from tests.street.crontab import NO_CRONTAB
 from tests.street.crontab import Crontab as Program
 
@@ -510,21 +511,19 @@ def proc(folder: Path, *processes: tuple[str, int, str, int]) -> Path:
 def test_a_child_of_cron_knows_it(tmp_path: Path, daemon: str):
     """Through the shell that cron starts, and names that try to mislead."""
     processes = proc(tmp_path, ("self", 30, "py) S 1 (x", 20), ("20", 20, "sh", 10), ("10", 10, daemon, 1))
-    assert cron.fired_by_cron(processes)
+    assert fired_by_cron(processes)
 
 
 def test_a_child_of_a_shell_is_not_crons(tmp_path: Path):
     """A person's shell; and where there is no /proc nothing is claimed."""
-    assert not cron.fired_by_cron(
-        proc(tmp_path, ("self", 30, "python", 20), ("20", 20, "bash", 1), ("1", 1, "init", 0))
-    )
-    assert not cron.fired_by_cron(tmp_path / "absent")
+    assert not fired_by_cron(proc(tmp_path, ("self", 30, "python", 20), ("20", 20, "bash", 1), ("1", 1, "init", 0)))
+    assert not fired_by_cron(tmp_path / "absent")
 
 
 def test_a_distant_ancestor_does_not_count(tmp_path: Path):
     """A terminal that cron started at boot is still a person's."""
     chain = [(str(n), n, "sh", n - 1) for n in range(2, 20)]
-    assert not cron.fired_by_cron(proc(tmp_path, ("self", 20, "python", 19), *chain, ("1", 1, "cron", 0)))
+    assert not fired_by_cron(proc(tmp_path, ("self", 20, "python", 19), *chain, ("1", 1, "cron", 0)))
 
 
 def test_the_daemon_is_seen(tmp_path: Path):
@@ -541,10 +540,10 @@ def test_a_job_of_systemd_cron_knows_it(tmp_path: Path):
     processes = proc(tmp_path, ("self", 30, "python", 1), ("1", 1, "systemd", 0))
     group = processes / "self" / "cgroup"
     group.write_text("0::/system.slice/cron-ada-ada-0.service\n")
-    assert cron.fired_by_cron(processes)
+    assert fired_by_cron(processes)
     for other in ("system.slice/cron.service", "user.slice/session-3.scope", "system.slice/cron-x.service/deeper"):
         group.write_text(f"0::/{other}\n")
-        assert not cron.fired_by_cron(processes)
+        assert not fired_by_cron(processes)
 
 
 def systemd_cron(root: Path) -> Path:

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from gradent_cli import __version__
-from gradent_cli.cli import app
+from gradent_cli.cli.app import app
 from gradent_cli.config import KEYS
 from gradent_cli.errors import GradentError
 

@@ -22,7 +22,8 @@ HOOK = "planted11hook12path13"
 PASSWORD = "planted14apprise15pass"
 PING = "planted16-0000-4000-8000-ping17healthy"
 PROXY = "planted18proxy19pass"
-PLANTED = (TOKEN, WEBHOOK, FEED, KEY, HOOK, PASSWORD, PING)
+MODEL = "planted20model21key"
+PLANTED = (TOKEN, WEBHOOK, FEED, KEY, HOOK, PASSWORD, PING, MODEL)
 
 
 @pytest.fixture
@@ -39,6 +40,7 @@ def config(gradent, server):
         "webhook.url": f"{server.url}/hooks/{HOOK}?key={HOOK}",
         "apprise.urls": json.dumps([f"json://ada:{PASSWORD}@{host}/{PASSWORD}/"]),
         "healthchecks.ping_url": f"{server.url}/ping/{PING}",
+        "llm.api_key": MODEL,
     }
     said = [gradent("config", "set", key, "-", input=secret) for key, secret in secrets.items()]
     assert [result.code for result in said] == [0] * len(secrets), said
@@ -56,7 +58,10 @@ def test_no_command_shows_a_secret(gradent, config, crontab, home, server):
         *config,
         gradent("config", "show"),
         gradent("config", "show", "--json"),
-        *(gradent("config", "get", key) for key in ("discord.webhook", "study", "webhook", "apprise", "healthchecks")),
+        *(
+            gradent("config", "get", key)
+            for key in ("discord.webhook", "study", "webhook", "apprise", "healthchecks", "llm")
+        ),
         gradent("run"),
         gradent("run", "--quiet"),
         gradent("notify", "test"),
@@ -70,6 +75,8 @@ def test_no_command_shows_a_secret(gradent, config, crontab, home, server):
         gradent("config", "set", "webhook.url", f"ftp://x/{HOOK}"),
         gradent("config", "set", "apprise.urls", json.dumps([f"{PASSWORD}"])),
         gradent("config", "set", "healthchecks.ping_url", f"nonsense-{PING}"),
+        gradent("config", "set", "llm.api_key", f"Bearer {MODEL}"),
+        gradent("config", "set", "llm.base_url", f"https://ada:{MODEL}@x/v1"),
         gradent("config", "set", "study.sources", f'[{{kind="ics", url="ftp://x/{FEED}"}}]'),
     ]
     # The services did hear them, each its own.
@@ -78,7 +85,7 @@ def test_no_command_shows_a_secret(gradent, config, crontab, home, server):
     for result in said:
         assert planted_in(result.out + result.err) == [], result
     # The topic is no secret to the person who set it, but in what is shown unasked it is cut.
-    for result in said[len(config) + 7 : -5]:
+    for result in said[len(config) + 8 : -7]:
         assert TOPIC not in result.out + result.err, result
 
 

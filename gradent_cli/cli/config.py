@@ -39,9 +39,12 @@ _REVEAL = typer.Option("--reveal", help="Show secrets as they are.")
 @app.command("set")
 def set_(
     context: typer.Context,
-    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Any key, such as study.max_per_day.")] = None,
-    value: Annotated[
-        str | None, typer.Argument(metavar="[VALUE]", help="Its value; - reads it from standard input.")
+    pairs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY VALUE",
+            help="Any keys, such as study.max_per_day, each with its value; - reads it from standard input.",
+        ),
     ] = None,
     frequency: Annotated[
         str | None, typer.Option(metavar="F", help="15min ... 24hours, or a five-field cron expression.")
@@ -69,7 +72,7 @@ def set_(
         str | None, typer.Option(metavar="DATE", help="The token's last day, such as 2027-01-31.")
     ] = None,
 ) -> None:
-    """Set values in the config file; what is not valid is refused and changes nothing.
+    """Set values in the config file, all or none: what is not valid is refused and changes nothing.
 
     A Canvas is a --source with a --source-token; given again, it gets the new token.
     """
@@ -85,15 +88,14 @@ def set_(
         "discord.webhook": discord_webhook,
     }
     given = [(name, raw) for name, raw in flags.items() if raw is not None]
-    if key is not None:
-        if value is None:
-            raise UsageError(f"there is no value for {key}", hint=f"gradent config set {key} VALUE, or - to read it")
-        given.append((key, value))
+    given += _pairs(pairs or [])
     sources = [("study.sources", raw) for raw in source or []]
     if not given and not sources:
         raise UsageError("there is nothing to set", hint="gradent config set --help")
-    if len({name for name, _ in given}) < len(given):
-        raise UsageError(f"{key} is given twice")
+    names = [name for name, _ in given]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{twice} is given twice")
     canvas = {name: raw for name, raw in (("token", source_token), ("expires", source_expires)) if raw is not None}
     if canvas and (len(sources) != 1 or source_token is None):
         raise UsageError(
@@ -122,16 +124,26 @@ def set_(
     _apply(context.obj, steps)
 
 
+def _pairs(words: list[str]) -> list[tuple[str, str]]:
+    """KEY VALUE KEY VALUE ..."""
+    if len(words) % 2:
+        key = words[-1]
+        raise UsageError(f"there is no value for {key}", hint=f"gradent config set {key} VALUE, or - to read it")
+    return list(zip(words[::2], words[1::2], strict=True))
+
+
 @app.command()
 def unset(
-    context: typer.Context, key: Annotated[str, typer.Argument(help="The key or table that goes back to its default.")]
+    context: typer.Context,
+    keys: Annotated[list[str], typer.Argument(metavar="KEY", help="The keys or tables that go back to their default.")],
 ) -> None:
-    """Remove a value from the config file, so that its default counts again."""
+    """Remove values from the config file, so that their defaults count again."""
     from gradent_cli.config import unset_value
     from gradent_cli.config.keys import shape
 
-    shape(key)
-    _apply(context.obj, [(key, partial(unset_value, key=key))])
+    for key in keys:
+        shape(key)
+    _apply(context.obj, [(key, partial(unset_value, key=key)) for key in keys])
 
 
 def _apply(path: Path, steps: list[tuple[str, Step]]) -> None:

@@ -12,9 +12,10 @@ import typer
 
 from gradent_cli.agents.study.naming import Names
 from gradent_cli.agents.study.store import Known, Store
-from gradent_cli.config import load, study_zone
+from gradent_cli.config import load
 from gradent_cli.database import open_database
 from gradent_cli.files import make_private_directory
+from gradent_cli.frequency import zone_of
 
 if TYPE_CHECKING:
     from gradent_cli.config import Config
@@ -66,7 +67,7 @@ def open_desk(context: typer.Context) -> Desk:
         config=config,
         store=store,
         known=store.known(_names(config)),
-        zone=study_zone(config, os.environ),
+        zone=zone_of(config.settings.study.timezone, os.environ),
         now=datetime.now(UTC),
     )
 

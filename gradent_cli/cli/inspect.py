@@ -90,7 +90,7 @@ def _database(config: "Config") -> "sqlite3.Connection":
 def _look(config: "Config", connection: "sqlite3.Connection") -> dict[str, Any]:
     """The status document; times are ISO 8601 UTC."""
     from gradent_cli.cli import render
-    from gradent_cli.cli.schedule import open_slots, unwanted
+    from gradent_cli.cli.compose import open_slots, unwanted
     from gradent_cli.history import History
     from gradent_cli.notify import open_channels
     from gradent_cli.outbox import Outbox

@@ -1,7 +1,6 @@
 """`notify test` and `notify flush`: the channels by themselves, without a run."""
 
 import os
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,13 +9,8 @@ import typer
 from gradent_cli.cli import terminal
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from gradent_cli.config import Config
-    from gradent_cli.messenger import Messenger
 
-_WAITED_FOR_OTHERS = 60.0
-"""Seconds that a process waits until another one has sent what it sends, at most; that one stops after 30."""
 _SHORT_RUN = 1.0
 """Seconds: a run that was skipped, or is just ending, is gone after this; any other sends what waits itself."""
 
@@ -83,6 +77,7 @@ def flush(
     """Send what waits: messages held by quiet hours or kept while a service could not be reached."""
     from gradent_cli import config, lock
     from gradent_cli.cli import render
+    from gradent_cli.cli.compose import open_messenger
     from gradent_cli.database import open_database
     from gradent_cli.files import make_private_directory
     from gradent_cli.frequency import local_zone
@@ -115,58 +110,6 @@ def flush(
     for backlog in backlogs:
         text = render.backlog_text(render.backlog_document(backlog), local_zone(os.environ))
         typer.echo(terminal.hanging("", text, indent=2))
-
-
-def open_messenger(
-    config: "Config",
-    connection: "sqlite3.Connection",
-    environ: Mapping[str, str],
-    redact: Callable[[str], str],
-    log: Callable[[str, str], None],
-    *,
-    send: bool,
-) -> "Messenger":
-    """The messenger of a config.
-
-    Args:
-        send: False makes one that only listens to what would be told (a dry run).
-    """
-    from gradent_cli import lock
-    from gradent_cli.config import study_zone
-    from gradent_cli.messenger import Messenger
-    from gradent_cli.notify import Dispatch, noise, open_channels
-    from gradent_cli.outbox import Outbox
-
-    state, notify = config.state_dir, config.settings.notify
-
-    def say(text: str) -> None:
-        log("messages", text)
-
-    def clock() -> datetime:
-        return datetime.now(UTC)
-
-    outbox = Outbox(connection, state / "gradent.db", clock=clock, trouble=say)
-    dispatch = Dispatch(
-        open_channels(config.settings) if send else (),
-        redact,
-        ledger=outbox,
-        turn=lock.held(state / "outbox.lock", now=clock(), wait=_WAITED_FOR_OTHERS),
-        busy=lambda: lock.is_held(state / "outbox.lock"),
-    )
-    return Messenger(
-        outbox,
-        dispatch,
-        rules=noise.Rules(
-            quiet_hours=notify.quiet_hours,
-            quiet_failures=notify.quiet_failures,
-            max_per_day=notify.max_per_day,
-            zone=study_zone(config, environ),
-        ),
-        events=notify.events,
-        when=notify.when,
-        clock=clock,
-        log=say,
-    )
 
 
 def _reopen(config: "Config", channels: list[str]) -> None:

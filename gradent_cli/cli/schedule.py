@@ -1,7 +1,6 @@
 """`explain`, `pause` and `resume`: when runs come, and when they do not."""
 
 import os
-from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated
@@ -12,11 +11,7 @@ from gradent_cli.cli import terminal
 
 if TYPE_CHECKING:
     from gradent_cli.config import Config
-    from gradent_cli.due import Pause, Slots
-    from gradent_cli.history import History
-
-_RUNS_LOOKED_AT = 100
-"""Of those on record, for when `due.json` is of no use."""
+    from gradent_cli.due import Pause
 
 
 def explain(
@@ -26,6 +21,7 @@ def explain(
 ) -> None:
     """Show when the next runs come, in local time."""
     from gradent_cli.cli import render
+    from gradent_cli.cli.compose import pause_of
     from gradent_cli.config import load
     from gradent_cli.database import open_database
     from gradent_cli.explain import upcoming
@@ -109,6 +105,7 @@ def _end(for_: str | None, until: str | None, now: datetime, zone: tzinfo) -> da
 
 def _change_pause(config: "Config", wanted: "Pause | None") -> "Pause | None":
     """Keep this pause, or end the one there is: then nothing that it covered was missed. Returns what there was."""
+    from gradent_cli.cli.compose import open_slots, pause_of
     from gradent_cli.database import open_database
     from gradent_cli.files import make_private_directory
     from gradent_cli.history import History
@@ -123,41 +120,6 @@ def _change_pause(config: "Config", wanted: "Pause | None") -> "Pause | None":
             open_slots(config, history, os.environ).settle(now)
             history.remember("pause", "")
     return before
-
-
-def pause_of(history: "History") -> "Pause | None":
-    """The last pause that was asked for, over or not."""
-    from gradent_cli.due import Pause
-
-    return Pause.from_text(history.fact("pause"))
-
-
-def open_slots(config: "Config", history: "History", environ: Mapping[str, str], *, read_only: bool = False) -> "Slots":
-    """The schedule of this config and what of it is settled."""
-    from gradent_cli.due import Slots
-    from gradent_cli.frequency import local_zone
-
-    installed_at = history.fact("installed_at")
-    return Slots(
-        config=config.path,
-        state_dir=config.state_dir,
-        expression=config.cron_expression,
-        zone=local_zone(environ),
-        environ=environ,
-        runs=lambda: (run.started_at for run in history.recent(_RUNS_LOOKED_AT)),
-        installed_at=datetime.fromisoformat(installed_at) if installed_at else None,
-        pause=pause_of(history),
-        read_only=read_only,
-    )
-
-
-def unwanted(config: "Config", slots: "Slots", now: datetime) -> str:
-    """Why a run that starts now is to be skipped; empty when it is wanted."""
-    if not config.settings.enabled:
-        return f"gradent is disabled (enabled = false in {config.path})"
-    if slots.pause is not None and slots.pause.goes_on(now):
-        return f"gradent is {slots.pause.in_words(slots.zone)}"
-    return ""
 
 
 def _obstacle(config: "Config", pause: "Pause | None", now: datetime, last: datetime, zone: tzinfo) -> str:

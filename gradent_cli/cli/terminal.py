@@ -5,7 +5,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -100,17 +99,3 @@ def waiting(what: str, seconds: float) -> tuple[Callable[[float], None], Callabl
     status = Console(highlight=False).status(what)
     status.start()
     return lambda passed: status.update(f"{what}: {passed:.0f} of up to {seconds:g} seconds"), status.stop
-
-
-def try_to_show(show: Callable[[], object]) -> None:
-    """Whoever reads along may go away, or their disk be full: that is no reason for a run to fail."""
-    try:
-        show()
-    except (OSError, ValueError):
-        drop_output()
-
-
-def drop_output() -> None:
-    """From now on what is printed goes nowhere, the rest that is still buffered too."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

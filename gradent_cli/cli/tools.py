@@ -65,15 +65,15 @@ def call(
     from gradent_cli.agents import RunContext, ToolCallTracker
     from gradent_cli.agents.study.tools import StudyTools
     from gradent_cli.cli.agents import study_agent
-    from gradent_cli.config import study_zone
     from gradent_cli.database import open_database
     from gradent_cli.files import make_private_directory
+    from gradent_cli.frequency import zone_of
 
     events, dry_run = environ.get("GRADENT_EVENTS"), environ.get("GRADENT_DRY_RUN") == "1"
     state = _state_of_dry_run(config, events) if dry_run else config.state_dir
     make_private_directory(state)
     with _turn(state, events), closing(open_database(state / "gradent.db")) as connection:
-        agent = study_agent(config, connection, study_zone(config, environ), dry_run=dry_run)
+        agent = study_agent(config, connection, zone_of(config.settings.study.timezone, environ), dry_run=dry_run)
         round = RunContext(
             run_id=environ.get("GRADENT_RUN_ID", ""),
             started_at=datetime.now(UTC),

@@ -12,11 +12,9 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
@@ -388,12 +386,6 @@ def flat(document: Mapping[str, Any], above: str = "") -> dict[str, Any]:
         key = above + name
         leaves |= flat(value, f"{key}.") if isinstance(value, dict) and value else {key: value}
     return leaves
-
-
-def study_zone(config: Config, environ: Mapping[str, str]) -> tzinfo:
-    """The zone that the student lives in: `study.timezone`, or else this machine's."""
-    name = config.settings.study.timezone
-    return ZoneInfo(name) if name else frequency.local_zone(environ)
 
 
 # ── changing ──

@@ -191,7 +191,7 @@ def _parsed(key: str, kind: Shape, raw: str) -> Any:
         return _toml(raw, list) if raw.lstrip().startswith("[") else _split(key, raw)
     if kind == "bool":
         return {"true": True, "false": False}.get(raw.strip().lower(), raw)
-    if kind == "int" and re.fullmatch(r"\s*[-+]?[0-9]{1,9}\s*", raw):
+    if kind == "int" and re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", raw):
         return int(raw)
     if kind == "number":
         with suppress(ValueError):

@@ -238,6 +238,8 @@ def _api(text: str) -> str:
         raise BadValueError("must not hold a user name or password", hint="gradent config set llm.api_key -")
     if url.query or url.fragment:
         raise BadValueError("must be an address without ? and #")
+    if url.path.rstrip("/").endswith("/chat/completions"):
+        raise BadValueError("must end before /chat/completions, as that is added")
     return text
 
 
@@ -290,7 +292,11 @@ class LlmSettings(_Table):
     def _is_one_of_a_pair(cls, output_price: float | None, info: ValidationInfo) -> float | None:
         input_price = info.data.get("input_price", output_price)
         if (input_price is None) != (output_price is None):
-            raise BadValueError("input_price and output_price need each other", beside="input_price")
+            raise BadValueError(
+                "input_price and output_price need each other",
+                hint="gradent config set llm.input_price 0.25 llm.output_price 2",
+                beside="input_price",
+            )
         return output_price
 
 

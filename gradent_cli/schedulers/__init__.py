@@ -60,17 +60,17 @@ class Job:
 
 def job_of(config: "Config", interpreter: Path, environ: Mapping[str, str]) -> Job:
     """What a config asks for, by this Python, at this machine's time."""
-    from gradent_cli.config import study_zone
-    from gradent_cli.frequency import local_zone
+    from gradent_cli.frequency import local_zone, zone_of
     from gradent_cli.schedulers import flush
 
     zone, quiet_hours = local_zone(environ), config.settings.notify.quiet_hours
+    lived_in = zone_of(config.settings.study.timezone, environ)
     return Job(
         config=config.path,
         interpreter=interpreter,
         expression=config.cron_expression,
         zone=zone,
-        flush=None if quiet_hours is None else flush.expression(quiet_hours, study_zone(config, environ), zone),
+        flush=None if quiet_hours is None else flush.expression(quiet_hours, lived_in, zone),
     )
 
 

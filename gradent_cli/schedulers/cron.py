@@ -21,10 +21,10 @@ from gradent_cli import files
 from gradent_cli.errors import ConfigError, CrontabError, StateError, UnavailableError, UsageError
 from gradent_cli.frequency import in_words
 from gradent_cli.schedulers import block, programs
+from gradent_cli.schedulers.fired import DAEMONS, name_and_parent
 
 # How each daemon's program says that there is no crontab: vixie cron, cronie, dcron and systemd-cron; busybox.
 _NO_CRONTAB = re.compile(r"(?:crontab: )?(?:no crontab for \S+|can't open '[^']+': No such file or directory)")
-_DAEMONS = frozenset({"cron", "crond", "CRON", "CROND"})
 _BACKUPS_KEPT = 20
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 _PACKAGES = {
@@ -36,9 +36,6 @@ _PACKAGES = {
 }
 _SERVICES = {"fedora": "crond", "rhel": "crond", "arch": "cronie"}
 _GENERATORS = ("usr/lib/systemd/system-generators", "lib/systemd/system-generators")
-# What systemd-cron calls a job's unit (https://manpages.debian.org/bookworm/systemd-cron/systemd.cron.7.en.html), and
-# how the kernel tells it (https://man7.org/linux/man-pages/man7/cgroups.7.html, /proc/PID/cgroup).
-_SYSTEMD_JOB = re.compile(r"/cron-[^/]+\.service$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,26 +336,6 @@ def follow(
     return "; ".join(said)
 
 
-def fired_by_cron(proc: Path = Path("/proc")) -> bool:
-    """Whether a cron daemon is among the nearest ancestors of this process, or this is a job of systemd-cron.
-
-    False where that cannot be seen.
-    """
-    with suppress(OSError):
-        if _SYSTEMD_JOB.search((proc / "self" / "cgroup").read_text(errors="replace")):
-            return True
-    process = "self"
-    for _ in range(8):  # cron, its child for the job, a shell, perhaps a wrapper such as nice or flock
-        try:
-            name, parent = _name_and_parent(proc / process)
-        except OSError:
-            return False
-        if name in _DAEMONS:
-            return True
-        process = parent
-    return False
-
-
 def daemon_running(proc: Path = Path("/proc"), root: Path = Path("/")) -> bool | None:
     """Whether a cron daemon runs on this machine; None where other people's processes cannot be seen.
 
@@ -369,25 +346,15 @@ def daemon_running(proc: Path = Path("/proc"), root: Path = Path("/")) -> bool |
         wanted = (root / "etc/systemd/system/multi-user.target.wants/cron.target").is_symlink()
         return wanted and (root / "run/systemd/system").is_dir()
     try:
-        _name_and_parent(proc / "1")
+        name_and_parent(proc / "1")
     except OSError:
         return None
     for process in proc.glob("[0-9]*"):
         with suppress(OSError):  # it ended meanwhile
-            if _name_and_parent(process)[0] in _DAEMONS:
+            if name_and_parent(process)[0] in DAEMONS:
                 return True
     return False
 
 
 def _has_systemd_cron(root: Path) -> bool:
     return any((root / folder / "systemd-crontab-generator").exists() for folder in _GENERATORS)
-
-
-def _name_and_parent(process: Path) -> tuple[str, str]:
-    """What a process is called, and its parent's id (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)."""
-    before, _, after = (process / "stat").read_text(errors="replace").rpartition(")")
-    name = before.partition("(")[2]
-    if name == "busybox":
-        # One program with many names; which of them is its first argument.
-        name = (process / "cmdline").read_text(errors="replace").partition("\0")[2].partition("\0")[0]
-    return name, after.split()[1]

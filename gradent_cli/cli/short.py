@@ -1,0 +1,64 @@
+"""The short way of `run`: the line that a scheduler calls, without Typer, and with the config as it was last accepted.
+
+Typer and pydantic cost twenty times what Python needs to start, and at nearly every tick the config is what it was at
+the one before. Whatever is not clear (another line, a config that has changed) is left to the long way.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class Asked(NamedTuple):
+    """What the command line of a scheduler asks for; `trigger` None leaves it to who started this process."""
+
+    config: str
+    if_due: bool
+    trigger: str | None
+
+
+def asked(arguments: Sequence[str]) -> Asked | None:
+    """What a line that a scheduler calls asks for; None for every other line."""
+    match list(arguments):
+        case ["--config", config, "run", "--quiet"]:
+            found = Asked(config, if_due=False, trigger=None)
+        case ["--config", config, "run", "--if-due", "--quiet"]:
+            found = Asked(config, if_due=True, trigger=None)
+        case ["--config", config, "run", "--quiet", "--trigger", trigger] if trigger.isalpha():
+            found = Asked(config, if_due=False, trigger=trigger)
+        case _:
+            return None
+    plain = found.config.startswith("/") and os.path.normpath(found.config) == found.config
+    return found if plain else None
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int | None:
+    """Run the agent once. Returns the exit code; None, before anything was done, when the long way has to be taken.
+
+    Raises:
+        GradentError: the run could not start. It was told.
+    """
+    line = asked(arguments)
+    if line is None:
+        return None
+    from gradent_cli import snapshot
+
+    config = snapshot.load(line.config, environ)
+    if config is None:
+        return None
+    from gradent_cli.cli import compose, door, streams
+
+    door.config = config.path
+    outcome = compose.walk(
+        config,
+        environ,
+        compose.ignore,
+        trigger=line.trigger or compose.who_fired(),
+        dry_run=False,
+        force=False,
+        if_due=line.if_due,
+    )
+    if outcome is None:
+        return 0
+    streams.try_to_show(lambda: compose.complain(outcome))
+    return outcome.exit_code

@@ -1,0 +1,130 @@
+"""The line that a scheduler calls, with and without Typer: the same options, the same run."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradent_cli.cli import compose, short
+from gradent_cli.schedulers import OTHERS, Job, block
+from tests.conftest import Gradent
+from tests.street.server import Server
+
+NEVER = {"typer", "pydantic", "pydantic_settings", "pydantic_core", "tomllib", "rich", "httpx", "ssl", "asyncio"}
+"""What a run with nothing to tell must not pay for when its config is known."""
+PROBE = """
+import atexit, runpy, sys
+before = set(sys.modules)
+atexit.register(lambda: print("IMPORTED", *(set(sys.modules) - before), file=sys.stderr))
+runpy.run_module("gradent_cli", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture
+def path(home: Path) -> Path:
+    """A config that nobody has touched for an hour, whose agent counts its runs."""
+    path = home / "my courses" / "gradent.toml"
+    path.parent.mkdir()
+    path.write_text(
+        f'state_dir = "state"\n[agent]\nkind = "command"\ncommand = ["sh", "-c", "echo run >> {home}/runs"]\n'
+    )
+    os.utime(path, (time.time() - 3600,) * 2)
+    return path
+
+
+def lines(config: Path) -> list[list[str]]:
+    """What the schedulers call, word by word, from the interpreter's arguments on."""
+    job = Job(config=config, interpreter=Path(sys.executable), expression="0 * * * *", zone=UTC)
+    crontab = [*block.job_lines("0 * * * *", Path(sys.executable), config, catch_up=True)]
+    words = [shlex.split(line.decode())[5:] for line in crontab] + [[*job.command(name)] for name in OTHERS]
+    return [each[each.index("gradent_cli") + 1 :] for each in words]
+
+
+def test_each_line_that_gradent_installs_goes_the_short_way(path: Path) -> None:
+    """Cron's two, and those of the others."""
+    found = [short.asked(line) for line in lines(path)]
+    assert len(found) == 5
+    assert None not in found
+
+
+WORDS = ("--config", "{config}", "run", "--quiet", "--if-due", "--trigger", "systemd", "--force", "--dry-run", "--json")
+
+
+@given(words=st.lists(st.sampled_from(WORDS), max_size=3), line=st.integers(0, 4), at=st.integers(0, 7))
+def test_both_ways_read_the_same(tmp_path_factory, words, line, at) -> None:
+    """Whatever line goes the short way, Typer would have read the same from it."""
+    folder = tmp_path_factory.mktemp("both")
+    path = folder / "config.toml"
+    path.write_text('[agent]\nkind = "command"\ncommand = ["true"]\n')
+    given = lines(path)[line]
+    given[at:at] = [word.format(config=path) for word in words]
+    asked = short.asked(given)
+    if asked is None:
+        return
+    seen = []
+
+    def see(config, environ, watch, **options):
+        seen.append((str(config.path), options))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(folder))
+        patch.setattr(compose, "walk", see)
+        patch.setattr(sys, "argv", ["gradent", *given])
+        from gradent_cli.cli.app import call
+
+        assert call() == 0
+    trigger = asked.trigger or compose.who_fired()
+    assert seen == [(asked.config, {"trigger": trigger, "dry_run": False, "force": False, "if_due": asked.if_due})]
+
+
+def fire(path: Path, *, probe: bool = False) -> subprocess.CompletedProcess[str]:
+    """As cron does."""
+    how = ["-c", PROBE] if probe else ["-m", "gradent_cli"]
+    return subprocess.run(
+        [sys.executable, "-P", *how, "--config", str(path), "run", "--quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def imported(done: subprocess.CompletedProcess[str]) -> set[str]:
+    return set(done.stderr.rpartition("IMPORTED")[2].split())
+
+
+def test_the_second_run_imports_only_what_it_needs(path: Path, home: Path, gradent: Gradent) -> None:
+    """And runs the agent as the first one did."""
+    assert "pydantic" in imported(fire(path, probe=True))
+    second = fire(path, probe=True)
+    assert (second.returncode, second.stdout) == (0, "")
+    found = imported(second)
+    assert {name.partition(".")[0] for name in found} & NEVER == set()
+    assert not [name for name in found if name.startswith(("gradent_cli.agents.study", "gradent_cli.config"))]
+    assert (home / "runs").read_text() == "run\n" * 2
+    assert gradent("--config", path, "history").out.count("success") == 2
+
+
+def test_a_run_that_fails_says_the_same(path: Path) -> None:
+    """The exit code, and the sentence that cron would mail."""
+    path.write_text('state_dir = "state"\n[agent]\nkind = "command"\ncommand = ["sh", "-c", "echo oh no; exit 3"]\n')
+    os.utime(path, (time.time() - 3600,) * 2)
+    first, second = fire(path), fire(path)
+    assert second.returncode == first.returncode == 1
+    assert second.stderr.split("\n")[0] == first.stderr.split("\n")[0] != ""
+    assert second.stderr.split("\n")[1].startswith("  hint: gradent history ")
+
+
+def test_a_secret_is_read_from_where_it_stands(path: Path, server: Server) -> None:
+    """The message arrives at an address that the snapshot does not hold."""
+    path.write_text(path.read_text() + f'[webhook]\nurl = "{server.url}/token-1234"\n')
+    os.utime(path, (time.time() - 3600,) * 2)
+    assert (fire(path).returncode, fire(path).returncode) == (0, 0)
+    assert [request.path for request in server.requests] == ["/token-1234"] * 4
