@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from genai_prices import Usage as Use
 
 from gradent_cli import durations
 from gradent_cli.agents.llm import Limits, Model, time_for_model
 from tests.street.openai import KEY, OpenAI, failing, language_model
-from tests.street.server import Answer
+from tests.street.server import Answer, Request, Server
 
 DUE = datetime.now(UTC) + timedelta(days=12)
 ESSAY = f'[[assignment]]\nid = "essay"\ntitle = "Essay 1"\ndue = {DUE:%Y-%m-%d}\n'
@@ -474,3 +476,211 @@ def test_no_key_goes_where_it_does_not_belong(
         .startswith("the model's provider does not take the request (400): You sent ***.")
     )
     assert KEY not in capsys.readouterr().out
+
+
+# ── whole runs: the process of its own, the history, the messages ──
+
+
+def run(gradent: Callable[..., Any], code: int = 0, *flags: str) -> dict[str, Any]:
+    result = gradent("run", "--json", *flags)
+    assert result.code == code, (result.out, result.err)
+    document: dict[str, Any] = json.loads(result.out)
+    return document
+
+
+@pytest.fixture
+def phone(server: Server) -> list[dict[str, Any]]:
+    """The messages that were sent."""
+    messages: list[dict[str, Any]] = []
+
+    def take(request: Request) -> Answer:
+        messages.append(request.json)
+        return Answer()
+
+    server.answer = take
+    return messages
+
+
+def ntfy(server: Server) -> str:
+    return f'[ntfy]\nserver = "{server.url}"\ntopic = "gradent-x7k2m9q4w8"\n'
+
+
+def test_a_run_with_a_model(
+    gradent: Callable[..., Any],
+    student: Callable[..., None],
+    provider: OpenAI,
+    server: Server,
+    phone: list[dict[str, Any]],
+) -> None:
+    """A message for each tool that had news and one at the end; tools, tokens and money are in the history."""
+    student(llm="input_price = 1.0\noutput_price = 10.0", rest=ntfy(server))
+    provider.script = [
+        ("check", {}),
+        [("assess", {}), ("guess", {})],
+        [("suggest", {}), ("schedule", {})],
+        "Essay 1 first.",
+    ]
+    document = run(gradent)
+    assert (document["agent"], document["summary"]) == ("llm", "Essay 1 first.")
+    assert [(each["tool"], each["status"]) for each in document["tools"]] == [
+        ("check", "completed"),
+        ("assess", "completed"),
+        ("guess", "failed"),
+        ("suggest", "completed"),
+        ("schedule", "completed"),
+    ]
+    assert document["usage"] == {"input_tokens": 4000, "output_tokens": 200, "cost_usd": pytest.approx(0.006)}
+    titles = [each["title"] for each in phone]
+    assert titles == [
+        "🤖 Agent Started",
+        "🔄 Check assignments",
+        "📊 Assess assignments",
+        "📅 Schedule sessions",
+        "✅ Agent Completed",
+    ]
+    assert phone[-1]["message"].startswith("Essay 1 first.\nAssessed 1 assignment\nScheduled ")
+    assert json.loads(gradent("plan", "--json").out)["sessions"]
+
+
+def test_a_failure_is_told_once(
+    gradent: Callable[..., Any],
+    student: Callable[..., None],
+    provider: OpenAI,
+    server: Server,
+    phone: list[dict[str, Any]],
+) -> None:
+    """The run fails with what is wrong, though its work is done; the same again is no news."""
+    student(llm=f'api_key = "{KEY}"', rest=ntfy(server))
+    provider.key = KEY + "2"
+    error = "the model's provider refused the key (401); check llm.api_key; the planner finished the run"
+    assert run(gradent, 1)["error"] == error
+    assert json.loads(gradent("plan", "--json").out)["sessions"]
+    assert run(gradent, 1)["error"] == error
+    assert [each["message"].splitlines()[0] for each in phone if each["title"] == "❌ Agent Failed"] == [error]
+    page = gradent("history", "last").out
+    assert "Incorrect API key provided: Bearer ***" in page
+    assert KEY not in page
+
+
+def test_the_day_of_a_run_is_the_students(
+    gradent: Callable[..., Any], student: Callable[..., None], provider: OpenAI
+) -> None:
+    """What runs have spent since their midnight stops the model until the next; the work is planned all the same."""
+    student(llm="input_price = 1000.0\noutput_price = 0.0\nmax_cost_usd_per_day = 1.5", study="")
+    provider.script = [("check", {}), "Done.", "Done again."]
+    assert run(gradent)["summary"] == "Done."
+    document = run(gradent)
+    assert document["status"] == "success"
+    assert "the limit of $1.5 a day" in document["summary"]
+    assert document["usage"] is None
+    assert len(provider.asked) == 2
+
+
+def test_a_dry_run_asks_the_model_and_changes_nothing(
+    gradent: Callable[..., Any], student: Callable[..., None], provider: OpenAI, state: Path
+) -> None:
+    """The calls work on one copy of the state."""
+    provider.script = [("check", {}), ("schedule", {}), "Two sessions."]
+    document = run(gradent, 0, "--dry-run")
+    assert document["summary"] == "Two sessions."
+    assert len(provider.told()[1]["sessions"]) > 0
+    assert not state.exists()
+
+
+@pytest.mark.parametrize(
+    ("llm", "code", "sentence"),
+    [
+        ('base_url = "http://127.0.0.1:1/v1"', 69,
+         "llm.base_url, http://127.0.0.1:1/v1, cannot be reached: the connection failed: connection refused"),
+        ('model = "openai:gpt-5-mini"', 78,
+         "there is no key for llm.model, openai:gpt-5-mini: llm.api_key is not set, nor OPENAI_API_KEY"),
+        ('model = "anthropic:claude-haiku-4-5"', 69,
+         "llm.model, anthropic:claude-haiku-4-5, needs a package that is not installed (pip install"),
+        ('model = "google:gemini-2.5-flash"', 69,
+         "llm.model, google:gemini-2.5-flash, needs a package that is not installed"),
+        ("max_cost_usd = 0.1", 78, "the price of llm.model, tiny, is not known, so its cost cannot be limited"),
+        ("max_cost_usd_per_day = 0.1", 78, "the price of llm.model, tiny, is not known"),
+        ('model = "openai:nothing-like-it"\napi_key = "k"\nmax_cost_usd = 0.1', 78, "the price of llm.model, openai:"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_said_before_anything_costs(
+    gradent: Callable[..., Any],
+    student: Callable[..., None],
+    config: Path,
+    provider: OpenAI,
+    server: Server,
+    phone: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    llm: str,
+    code: int,
+    sentence: str,
+) -> None:
+    """One message that the agent is blocked, the same in doctor, no request and no process."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    student(rest=ntfy(server))
+    table = f'[llm]\nmodel = "tiny"\nbase_url = "{provider.url}"\n'
+    written = (
+        table
+        if "_cost_" in llm and "model" not in llm
+        else "[llm]\n" + ('model = "tiny"\n' if "base_url" in llm else "")
+    )
+    config.write_text(config.read_text().replace(table, f"{written}{llm}\n"))
+    document = run(gradent, code)
+    assert document["error"].startswith(sentence)
+    assert document["tools"] == []
+    assert [each["title"] for each in phone] == ["⛔ Agent Blocked"]
+    (check,) = (each for each in json.loads(gradent("doctor", "--json").out) if each["check"] == "agent")
+    assert (check["status"], check["message"].startswith(sentence.partition(" (pip")[0])) == ("failed", True)
+    assert provider.server.requests == []
+
+
+def test_without_the_extra_it_is_blocked(
+    gradent: Callable[..., Any], student: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command that installs it."""
+    monkeypatch.setitem(sys.modules, "pydantic_ai", None)
+    assert run(gradent, 69)["error"] == (
+        "agent.kind = \"llm\" needs a package that is not installed (pip install 'gradent-cli[llm]')"
+    )
+
+
+def test_without_a_source_it_is_blocked(
+    gradent: Callable[..., Any], student: Callable[..., None], config: Path, provider: OpenAI
+) -> None:
+    """As the built-in agent would be: there is nothing to plan."""
+    config.write_text(config.read_text().partition("[[study.sources]]")[0])
+    assert run(gradent, 78)["error"].startswith("no source of assignments is configured")
+    assert provider.asked == []
+
+
+def test_a_price_that_is_known_can_be_limited() -> None:
+    """By the list that comes with the library; of a server of one's own, only where it is one that the list knows."""
+    environ = {"OPENAI_API_KEY": KEY}
+    Model(name="openai:gpt-5-mini").preflight(environ, limited=True)
+    use = Use(input_tokens=1_000_000, output_tokens=100_000)
+    assert Model(name="openai:gpt-5-mini").cost(use) == pytest.approx(0.25 + 0.2, rel=0.9)
+    assert Model(name="openai:gpt-5-mini", prices=(1.0, 2.0)).cost(use) == pytest.approx(1.2)
+    assert Model(name="gpt-5-mini", base_url="http://127.0.0.1:1/v1").cost(use) is None
+    assert Model(name="gpt-5-mini", base_url="https://api.openai.com/v1").cost(use) is not None
+
+
+def test_doctor_knows_a_model_that_can_be_spoken_with(
+    gradent: Callable[..., Any], student: Callable[..., None], config: Path, provider: OpenAI,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """And a key that only this shell has."""
+
+    def agent() -> tuple[str, str]:
+        (check,) = (each for each in json.loads(gradent("doctor", "--json").out) if each["check"] == "agent")
+        return check["status"], check["message"]
+
+    assert agent() == ("ok", f"the language model tiny at {provider.url}")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    table = f'[llm]\nmodel = "tiny"\nbase_url = "{provider.url}"\n'
+    config.write_text(config.read_text().replace(table, '[llm]\nmodel = "openai:gpt-5-mini"\n'))
+    assert agent() == (
+        "warning",
+        "the key of openai:gpt-5-mini is only in this shell's environment (OPENAI_API_KEY), and cron will not see it",
+    )
+    config.write_text(f'{config.read_text()}\n[agent.env]\nOPENAI_API_KEY = "{KEY}"\n')
+    assert agent() == ("ok", "the language model openai:gpt-5-mini")

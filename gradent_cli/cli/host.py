@@ -41,11 +41,11 @@ def _converse(config: "Config", event_file: Path, context_file: Path) -> None:
     from gradent_cli.agents.conversation import perform
     from gradent_cli.agents.llm import Limits, Model
     from gradent_cli.cli.tools import call
-    from gradent_cli.config import study_zone
     from gradent_cli.database import open_database
+    from gradent_cli.frequency import zone_of
     from gradent_cli.history import History
 
-    zone = study_zone(config, os.environ)
+    zone = zone_of(config.settings.study.timezone, os.environ)
     midnight = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     history = History(open_database(config.state_dir / "gradent.db", read_only=True))
     perform(
