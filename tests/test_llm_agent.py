@@ -106,6 +106,7 @@ def test_a_model_works_with_the_tools(converse: Callable[..., Told], provider: O
     ]
     told = converse()
     assert provider.tools == ["check", "assess", "suggest", "schedule"]
+    assert not any("strict" in each["function"] for each in provider.asked[-1]["tools"])
     assert told.tools == [("check", None), ("assess", None), ("suggest", None), ("schedule", None)]
     assert told.end["type"] == "run.completed"
     assert told.end["summary"] == "Start with the essay: it is due first."
@@ -319,6 +320,20 @@ def test_whatever_the_provider_does_is_one_sentence_and_the_work_is_planned(
     assert len(capsys.readouterr().out) < 1100
 
 
+def test_what_the_planner_could_not_do_is_said_too(
+    converse: Callable[..., Told], provider: OpenAI, student: Callable[..., None]
+) -> None:
+    """Both reasons are in the error; and where the model had done everything, nothing is made up."""
+    provider.script = [[("check", {}), ("assess", {}), ("suggest", {}), ("schedule", {})], failing(401, "Expired")]
+    refused = "the model's provider refused the key (401); check llm.api_key"
+    assert converse().end["error"] == f"{refused}; nothing was left to do"
+    student(rest='[[study.busy]]\nkind = "ics"\nname = "busy"\npath = "gone.ics"\n')
+    provider.script = [failing(401, "Expired")]
+    error = converse().end["error"]
+    assert error.startswith(f"{refused}; cannot read calendar 'busy'")
+    assert error.endswith("the plan stays as it was")
+
+
 def test_a_connection_that_breaks_off_is_tried_again_and_then_given_up(
     converse: Callable[..., Told], provider: OpenAI
 ) -> None:
@@ -475,6 +490,8 @@ def test_no_key_goes_where_it_does_not_belong(
         .end["error"]
         .startswith("the model's provider does not take the request (400): You sent ***.")
     )
+    monkeypatch.setenv("SOME_API_KEY", KEY)
+    assert KEY not in converse().end["error"]
     assert KEY not in capsys.readouterr().out
 
 

@@ -44,6 +44,8 @@ _KEPT_FROM_MODELS = ("log",)
 """Only the student can say what they worked, and a text in a feed could make a model say it."""
 _LOGGED = 1000
 """Characters of what the library says of a failure, and in that of what the provider said."""
+_SHORTEST_KEY = 6
+"""Of anything shorter, nothing readable would be left of a text without it."""
 _SUMMARY = 600
 """Characters of the model's last answer."""
 _ABOUT = """\
@@ -182,8 +184,8 @@ def _report(desk: Desk, said: str, stopped: AgentError | None, *, finished: bool
             changed=desk.changed or news,
             error=error,
         )
-    rest = "; the planner finished the run" if finished else "; nothing was left to do"
-    return Report(summary=desk.summary, lines=desk.lines, changed=desk.changed, error=stopped.message + (error or rest))
+    rest = error or ("the planner finished the run" if finished else "nothing was left to do")
+    return Report(summary=desk.summary, lines=desk.lines, changed=desk.changed, error=f"{stopped.message}; {rest}")
 
 
 def _question(given: Mapping[str, Any], zone: tzinfo) -> str:
@@ -208,10 +210,16 @@ def converse(model: Model, limits: Limits, desk: Desk, tell: Tell, question: str
     except GradentError:
         raise
     except Exception as error:  # whatever the library throws is the model's failure
-        redact = Redactor([model.api_key or "", *(os.environ[name] for name in model.keys_in(os.environ))])
+        redact = Redactor(_keys(model, os.environ))
         said = one_line(redact("".join(traceback.format_exception_only(error))), _LOGGED)
         print(said)  # noqa: T201  what is printed here goes to the run's log
         raise AgentError(redact(_reason(error, model, limits, time))) from error
+
+
+def _keys(model: Model, environ: Mapping[str, str]) -> list[str]:
+    """What must not be repeated: the key of the config, and what looks like one in the environment."""
+    names = [name for name in environ if name.endswith(("_KEY", "_TOKEN", "_SECRET"))]
+    return [key for key in (model.api_key or "", *(environ[name] for name in names)) if len(key) >= _SHORTEST_KEY]
 
 
 class _Conversation:
@@ -232,10 +240,7 @@ class _Conversation:
         agent = Agent(
             _connection(self._model),
             instructions=_about(self._desk.tools),
-            tools=[
-                Tool.from_schema(self._tool(name), name, TOOLS[name].description, TOOLS[name].schema, sequential=True)
-                for name in self._desk.tools
-            ],
+            tools=[self._tool(name) for name in self._desk.tools],
             # A wrong call is the model's to mend, for as long as it may ask.
             retries={"tools": self._limits.requests, "output": 2},
             capabilities=[hooks],
@@ -255,11 +260,13 @@ class _Conversation:
                 self._tell_refused(messages)
         return one_line(result.output, _SUMMARY) or "Done"
 
-    def _tool(self, name: str) -> Callable[..., Any]:
+    def _tool(self, name: str) -> Tool[None]:
         async def call(**given: Any) -> dict[str, Any]:
             return self._desk.do(name, given)  # nothing else has to go on meanwhile
 
-        return call
+        tool: Tool[None] = Tool.from_schema(call, name, TOOLS[name].description, TOOLS[name].schema, sequential=True)
+        tool.strict = False  # the input is looked at here, and not every server knows the word
+        return tool
 
     async def _execute(self, _: RunContext[None], *, call: Any, handler: Any, args: Any, **__: Any) -> Any:
         """Around each call of a tool: what the tool refuses the model hears, and so does the run if it did not yet."""
