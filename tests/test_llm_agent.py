@@ -16,6 +16,7 @@ from genai_prices import Usage as Use
 
 from gradent_cli import durations
 from gradent_cli.agents.llm import Limits, Model, time_for_model
+from gradent_cli.agents.round import Converse, perform
 from tests.street.openai import KEY, OpenAI, failing, language_model
 from tests.street.server import Answer, Request, Server
 
@@ -68,10 +69,15 @@ class Told(list[dict[str, Any]]):
 def converse(student: object, config: Path, provider: OpenAI, tmp_path: Path) -> Callable[..., Told]:
     """What the process of a conversation does, in this one: all of it but its start."""
 
-    def perform(
-        limits: Limits = LIMITS, *, time_limit: timedelta = timedelta(minutes=15), previous: Any = None, **model: Any
+    def work(
+        limits: Limits = LIMITS,
+        *,
+        time_limit: timedelta = timedelta(minutes=15),
+        previous: Any = None,
+        hold: Converse | None = None,
+        **model: Any,
     ) -> Told:
-        from gradent_cli.agents import conversation
+        from gradent_cli.agents.conversation import converse
         from gradent_cli.cli.tools import call
         from gradent_cli.config import load
 
@@ -81,11 +87,12 @@ def converse(student: object, config: Path, provider: OpenAI, tmp_path: Path) ->
         context.write_text(json.dumps({"run_id": "1", "started_at": started_at, "prompt": "Go.", "previous": previous}))
         environ = {**os.environ, "GRADENT_EVENTS": str(events)}
         settings = load(config, environ)
-        conversation.perform(
+        perform(
             Model(**{"name": "tiny", "base_url": provider.url} | model),
             limits,
             events,
             context,
+            converse=hold or converse,
             call=partial(call, settings, environ),
             auto_schedule=settings.settings.study.auto_schedule,
             zone=UTC,
@@ -93,7 +100,7 @@ def converse(student: object, config: Path, provider: OpenAI, tmp_path: Path) ->
         )
         return Told(json.loads(line) for line in events.read_text().splitlines())
 
-    return perform
+    return work
 
 
 def test_a_model_works_with_the_tools(converse: Callable[..., Told], provider: OpenAI) -> None:
@@ -476,6 +483,16 @@ def test_a_name_that_the_library_cannot_use(
     assert why in error
 
 
+def test_a_library_that_cannot_be_loaded(converse: Callable[..., Told]) -> None:
+    """Half an upgrade, a package that is too old: the work is planned all the same."""
+
+    def broken(*_: object) -> str:
+        raise ImportError("cannot import name 'Agent'")
+
+    error = "the library for language models cannot be loaded: cannot import name 'Agent'; the planner finished the run"
+    assert converse(hold=broken).end["error"] == error
+
+
 def test_no_key_goes_where_it_does_not_belong(
     converse: Callable[..., Told], provider: OpenAI, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -555,6 +572,7 @@ def test_a_run_with_a_model(
         "📅 Schedule sessions",
         "✅ Agent Completed",
     ]
+    assert phone[0]["message"] == "Checking for updates & planning study sessions..."
     assert phone[-1]["message"].startswith("Essay 1 first.\nAssessed 1 assignment\nScheduled ")
     assert json.loads(gradent("plan", "--json").out)["sessions"]
 

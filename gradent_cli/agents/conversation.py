@@ -1,17 +1,15 @@
-"""The conversation with a language model, in a process of its own: from the first question to the report.
+"""The conversation with a language model, from the first question to its last answer.
 
-pydantic-ai (https://ai.pydantic.dev) speaks with the provider and is imported here alone. The model has the study tools
-and nothing else. What it leaves undone, for whatever reason, is done as the built-in agent does it.
+pydantic-ai (https://ai.pydantic.dev) speaks with the provider and is imported here alone, so that this module is only
+for the process of `agents.round`. The model has the study tools and nothing else.
 """
 
 import asyncio
-import json
 import os
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from pydantic_ai import Agent, RunContext, Tool, UsageLimits, capture_run_messages, exceptions
@@ -22,32 +20,18 @@ from pydantic_ai.models import infer_model
 from pydantic_ai.providers import infer_provider, infer_provider_class
 
 from gradent_cli.agents import events
-from gradent_cli.agents.llm import Limits, Model, time_for_model
+from gradent_cli.agents.llm import Limits, Model
+from gradent_cli.agents.round import SUMMARY, DayLimitError, Desk, Tell
 from gradent_cli.agents.study.toolbox import TOOLS
 from gradent_cli.durations import spell
 from gradent_cli.errors import AgentError, GradentError, UsageError
-from gradent_cli.records import Report, ToolCall, Usage
+from gradent_cli.records import Usage
 from gradent_cli.text import Redactor, count, one_line
 
-Call = Callable[[str, Mapping[str, Any], Callable[[ToolCall], None]], dict[str, Any]]
-"""Calls a study tool by its name, with its input; each change of the call is told to the third."""
-Tell = Callable[[Mapping[str, Any]], None]
-
-_STEPS: Mapping[str, tuple[str, ...]] = {
-    "check": (),
-    "assess": ("check",),
-    "suggest": ("check",),
-    "schedule": ("check", "assess"),
-}
-"""What a run is made of, in this order, and after which of the others each has to come."""
-_KEPT_FROM_MODELS = ("log",)
-"""Only the student can say what they worked, and a text in a feed could make a model say it."""
 _LOGGED = 1000
 """Characters of what the library says of a failure, and in that of what the provider said."""
 _SHORTEST_KEY = 6
 """Of anything shorter, nothing readable would be left of a text without it."""
-_SUMMARY = 600
-"""Characters of the model's last answer."""
 _ABOUT = """\
 You plan a student's work. A program starts you on a schedule; nobody reads along, and nobody answers questions.
 Work with your tools, in this order: {order}.
@@ -62,140 +46,6 @@ _PLANS = (
     "without input plans everything; propose sessions only where you have a reason to."
 )
 _PLANS_NOT = "The student places their sessions themselves, so you cannot."
-
-
-class DayLimitError(AgentError):
-    """What the model may cost in a day is spent."""
-
-
-class Desk:
-    """The study tools as they are called in this run: by the model, and then for what it left undone."""
-
-    def __init__(self, call: Call, *, auto_schedule: bool) -> None:
-        self.ended: list[ToolCall] = []
-        self.tools = tuple(
-            name for name in TOOLS if name not in _KEPT_FROM_MODELS and (auto_schedule or name != "schedule")
-        )
-        self._call = call
-        self._done: list[str] = []
-        self._assessed = 0
-        self._errors: dict[str, Sequence[str]] = {}
-
-    def do(self, tool: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What the tool answers.
-
-        Raises:
-            GradentError: it could not do it.
-        """
-        answer = self._call(tool, given, self._changed)
-        self._done.append(tool)
-        self._errors[tool] = answer.get("errors", ())
-        if tool == "assess":
-            self._assessed += answer["new"]
-        return answer
-
-    def complete(self) -> bool:
-        """Take the steps that were not taken, or not after those that they rest on; whether there were any."""
-        missing = False
-        for step in self.tools:
-            if not self._stands(step):
-                missing = True
-                try:
-                    self.do(step, {})
-                except GradentError as error:
-                    self._errors[step] = (error.message,)
-        return missing
-
-    def _stands(self, step: str) -> bool:
-        last = {tool: place for place, tool in enumerate(self._done)}
-        return step in last and all(last[step] > last.get(before, -1) for before in _STEPS[step])
-
-    def _changed(self, call: ToolCall) -> None:
-        if call.status != "started":
-            self.ended.append(call)
-
-    @property
-    def errors(self) -> tuple[str, ...]:
-        """What could not be read or written, each once."""
-        found: list[str] = []
-        for error in (error for errors in self._errors.values() for error in errors):
-            if error not in "; ".join(found):
-                found.append(error)
-        return tuple(found)
-
-    @property
-    def changed(self) -> bool:
-        return any(call.changed for call in self.ended if call.status == "completed")
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """What was done, counted."""
-        did = [f"Assessed {count(self._assessed, 'assignment')}"] if self._assessed else []
-        did += [
-            call.result
-            for call in self.ended
-            if call.tool in ("suggest", "schedule") and call.status == "completed" and call.changed
-        ]
-        return tuple(dict.fromkeys(did))
-
-    @property
-    def summary(self) -> str:
-        """The same in one line."""
-        first, *more = self.lines or ("Noted what changed" if self.changed else "Nothing new since the last run",)
-        return ", ".join([first, *(line[0].lower() + line[1:] for line in more)])
-
-
-def perform(
-    model: Model,
-    limits: Limits,
-    event_file: Path,
-    context_file: Path,
-    *,
-    call: Call,
-    auto_schedule: bool,
-    zone: tzinfo,
-    time_limit: timedelta,
-) -> None:
-    """Let the model work, do what it left undone, and tell the run how it ended."""
-    given = json.loads(context_file.read_text(encoding="utf-8"))
-
-    def tell(event: Mapping[str, Any]) -> None:
-        events.append(event_file, event)
-
-    desk = Desk(call, auto_schedule=auto_schedule)
-    said, stopped = "", None
-    try:
-        said = converse(model, limits, desk, tell, _question(given, zone), time_for_model(time_limit))
-    except AgentError as error:
-        stopped = error
-    finished = desk.complete()
-    tell(events.report_event(_report(desk, said, stopped, finished=finished, news=limits.day_left)))
-
-
-def _report(desk: Desk, said: str, stopped: AgentError | None, *, finished: bool, news: bool) -> Report:
-    error = "; ".join(desk.errors) or None
-    if stopped is None:
-        return Report(summary=said, lines=(said, *desk.lines), changed=desk.changed, error=error)
-    if isinstance(stopped, DayLimitError):  # as the student wants it
-        without = f"{stopped.message}; until midnight the work is planned without the model"
-        return Report(
-            summary=f"{desk.summary}. {without}",
-            lines=(*(desk.lines or (desk.summary,)), without),
-            changed=desk.changed or news,
-            error=error,
-        )
-    rest = error or ("the planner finished the run" if finished else "nothing was left to do")
-    return Report(summary=desk.summary, lines=desk.lines, changed=desk.changed, error=f"{stopped.message}; {rest}")
-
-
-def _question(given: Mapping[str, Any], zone: tzinfo) -> str:
-    """The student's prompt, and what the model cannot know."""
-    now = datetime.fromisoformat(given["started_at"]).astimezone(zone)
-    parts = [given["prompt"], f"It is {now:%A} {now.isoformat(timespec='minutes')} on the student's clock ({zone})."]
-    if previous := given["previous"]:
-        said = one_line(previous["error"] or previous["summary"], _SUMMARY)
-        parts.append(f"The run before ended with {previous['status']}: {said}")
-    return "\n\n".join(parts)
 
 
 def converse(model: Model, limits: Limits, desk: Desk, tell: Tell, question: str, time: timedelta) -> str:
@@ -233,7 +83,6 @@ class _Conversation:
 
     async def hold(self, question: str, seconds: float) -> str:
         """Ask, and let the model call tools until it answers in words."""
-        self._afford()
         hooks: Hooks[None] = Hooks()
         hooks.on.model_request(self._request)
         hooks.on.tool_execute(self._execute)
@@ -258,7 +107,7 @@ class _Conversation:
                     result = await agent.run(question, usage_limits=allowed, timeout=seconds)
             finally:
                 self._tell_refused(messages)
-        return one_line(result.output, _SUMMARY) or "Done"
+        return one_line(result.output, SUMMARY) or "Done"
 
     def _tool(self, name: str) -> Tool[None]:
         async def call(**given: Any) -> dict[str, Any]:
@@ -291,8 +140,8 @@ class _Conversation:
 
     def _afford(self) -> None:
         spent, limits = self._used.cost_usd or 0.0, self._limits
-        if limits.day_cost_usd is not None and limits.spent_today_usd + spent >= limits.day_cost_usd:
-            raise DayLimitError(f"the limit of ${limits.day_cost_usd:g} a day (llm.max_cost_usd_per_day) is reached")
+        if limits.day_is_over(spent):
+            raise DayLimitError(limits)
         if limits.cost_usd is not None and spent >= limits.cost_usd:
             raise AgentError(f"the limit of ${limits.cost_usd:g} for a run (llm.max_cost_usd) was reached")
 

@@ -1,7 +1,7 @@
 """A language model as an agent, with the study tools in its hands.
 
-It is spoken with in a Python process of its own (`agents.conversation`), so that the library for that is imported there
-alone, and whatever hangs in it ends with its run. Here is what the run itself has to know of it.
+It is spoken with in a Python process of its own (`agents.round`), so that the library for that is imported there alone,
+and whatever hangs in it ends with its run. Here is what the run itself has to know of it.
 """
 
 from collections.abc import Mapping
@@ -79,10 +79,9 @@ class Limits:
     def of_money(self) -> bool:
         return self.cost_usd is not None or self.day_cost_usd is not None
 
-    @property
-    def day_left(self) -> bool:
-        """Whether the run began with something left of the day's money."""
-        return self.day_cost_usd is None or self.spent_today_usd < self.day_cost_usd
+    def day_is_over(self, spent_usd: float = 0.0) -> bool:
+        """Whether the day's money is spent, with what this run has cost."""
+        return self.day_cost_usd is not None and self.spent_today_usd + spent_usd >= self.day_cost_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

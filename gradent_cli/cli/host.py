@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -38,8 +38,8 @@ def _call(config: "Config", event_file: Path, context_file: Path) -> None:
 
 
 def _converse(config: "Config", event_file: Path, context_file: Path) -> None:
-    from gradent_cli.agents.conversation import perform
     from gradent_cli.agents.llm import Limits, Model
+    from gradent_cli.agents.round import perform
     from gradent_cli.cli.tools import call
     from gradent_cli.database import open_database
     from gradent_cli.frequency import zone_of
@@ -53,8 +53,15 @@ def _converse(config: "Config", event_file: Path, context_file: Path) -> None:
         Limits.from_settings(config.settings.llm, spent_today=history.spent(midnight.astimezone(UTC))),
         event_file,
         context_file,
+        converse=_hold,
         call=partial(call, config, os.environ),
         auto_schedule=config.settings.study.auto_schedule,
         zone=zone,
         time_limit=config.settings.agent.timeout,
     )
+
+
+def _hold(*given: Any) -> str:
+    from gradent_cli.agents.conversation import converse
+
+    return converse(*given)
