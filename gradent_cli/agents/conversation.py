@@ -78,7 +78,7 @@ class _Conversation:
         self._limits = limits
         self._desk = desk
         self._tell = tell
-        self._known: set[str] = set()
+        self._read = 0
         self._used = Usage()
 
     async def hold(self, question: str, seconds: float) -> str:
@@ -119,7 +119,6 @@ class _Conversation:
 
     async def _execute(self, _: RunContext[None], *, call: Any, handler: Any, args: Any, **__: Any) -> Any:
         """Around each call of a tool: what the tool refuses the model hears, and so does the run if it did not yet."""
-        self._known.add(call.tool_call_id)
         heard = len(self._desk.ended)
         try:
             if not isinstance(args, dict):
@@ -127,7 +126,7 @@ class _Conversation:
             return await handler(args)
         except GradentError as error:
             if len(self._desk.ended) == heard:
-                self._tell_failed(call.tool_call_id, call.tool_name, error.message)
+                self._tell_failed(call.tool_name, error.message)
             return {"error": error.message} | ({"hint": error.hint} if error.hint else {})
 
     async def _request(self, context: RunContext[None], *, request_context: Any, handler: Any) -> ModelResponse:
@@ -154,24 +153,24 @@ class _Conversation:
             cost_usd=before.cost_usd if cost is None else (before.cost_usd or 0.0) + cost,
         )
         self._tell(events.usage_event(self._used))
-        if self._limits.of_money and (cost is None or not usage.total_tokens):
+        free = self._model.prices == (0, 0)
+        if self._limits.of_money and (cost is None or not (free or usage.total_tokens)):
             raise AgentError("the model's provider does not say what an answer costs, so that it cannot be limited")
 
     def _tell_refused(self, messages: Sequence[ModelMessage]) -> None:
         """The calls that came to no tool: of one that there is not, or with an input that is none."""
-        for part in (part for message in messages for part in message.parts):
-            if isinstance(part, ToolReturnPart) and part.tool_call_id not in self._known:
-                self._known.add(part.tool_call_id)
+        new, self._read = messages[self._read :], len(messages)
+        for part in (part for message in new for part in message.parts):
+            if isinstance(part, ToolReturnPart) and part.outcome != "success":
                 # Of an input that is no JSON it is a list of what is wrong with it.
                 said = part.content if isinstance(part.content, str) else "the input is not what the tool takes"
-                self._tell_failed(part.tool_call_id, part.tool_name, said)
+                self._tell_failed(part.tool_name, said)
 
-    def _tell_failed(self, id: str, tool: str, error: str) -> None:
+    def _tell_failed(self, tool: str, error: str) -> None:
         """On record; but the model hears of it and tries again, so that it is nothing to tell the student."""
         self._tell(
             {
                 "type": "tool.completed",
-                "id": id,
                 "tool": one_line(tool, 60),
                 "ok": False,
                 "changed": False,

@@ -5,7 +5,7 @@ and whatever hangs in it ends with its run. Here is what the run itself has to k
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
@@ -94,7 +94,7 @@ class Model:
 
     name: str
     base_url: str | None = None
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     prices: tuple[float, float] | None = None
 
     @classmethod

@@ -22,7 +22,7 @@ TOKENS = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050}
 
 @dataclass
 class OpenAI:
-    """`asked` are the bodies of the requests, `keys` what they were signed with.
+    """`asked` are the bodies of the requests, `keys` what they were signed with; `ids` are those of its calls.
 
     When the script is at its end, its last answer is given again.
     """
@@ -33,10 +33,10 @@ class OpenAI:
     tokens: dict[str, int] | None = field(default_factory=lambda: dict(TOKENS))
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
         self.server.answer = self._answer
-        self._ids = count(1)
 
     @property
     def url(self) -> str:
@@ -85,7 +85,7 @@ class OpenAI:
 
     def _call(self, tool: str, given: Any) -> dict[str, Any]:
         arguments = given if isinstance(given, str) else json.dumps(given)
-        return {"id": f"call_{next(self._ids)}", "type": "function", "function": {"name": tool, "arguments": arguments}}
+        return {"id": f"call_{next(self.ids)}", "type": "function", "function": {"name": tool, "arguments": arguments}}
 
 
 def failing(status: int, message: str, **headers: str) -> Answer:
