@@ -1,12 +1,22 @@
-"""`python -m gradent_cli`: what the crontab line calls."""
+"""`gradent`, and `python -m gradent_cli` as crontab lines have it: what needs next to nothing comes first."""
 
 import os
 import sys
 import time
 
-from gradent_cli import tick
+from gradent_cli import __version__, tick
 
-if not tick.nothing_is_due(sys.argv[1:], os.environ, time.time()):
-    from gradent_cli.cli import main
 
+def main() -> None:
+    """Do what the command line says, and exit."""
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        sys.stdout.write(f"gradent {__version__}\n")
+    elif not tick.nothing_is_due(arguments, os.environ, time.time()):
+        from gradent_cli import cli
+
+        cli.main()
+
+
+if __name__ == "__main__":
     main()

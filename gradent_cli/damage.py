@@ -6,17 +6,16 @@ into the same pages each time.
 """
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gradent_cli.database import REMEDY, TROUBLE, fits, open_database, reading, sound, to_moment, to_text, transaction
+from gradent_cli.dataclass import dataclass
 from gradent_cli.errors import DamagedError, StateError
 from gradent_cli.text import count
 
@@ -188,9 +187,11 @@ def _salvage(damaged: Path, new: Path) -> dict[str, int]:
 
 
 def _salvage_without_schema(damaged: Path, new: Path) -> dict[str, int]:
+    from shutil import copyfile
+
     copy = new.with_name(new.name + "-copy")
     try:
-        shutil.copyfile(damaged, copy)
+        copyfile(damaged, copy)
         fresh = new.read_bytes()
         size = int.from_bytes(fresh[16:18], "big")
         with copy.open("r+b") as file:

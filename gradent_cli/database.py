@@ -21,7 +21,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Any, get_args
 
 from gradent_cli.errors import DamagedError, StateError
@@ -303,6 +302,8 @@ def copy_database(path: Path, to: Path) -> None:
     Raises:
         StateError: it cannot be read, or the copy not written.
     """
+    from tempfile import mkstemp
+
     if to.exists() or not path.exists():
         return
     source = open_database(path, read_only=True)
@@ -321,6 +322,8 @@ def copy_database(path: Path, to: Path) -> None:
 
 def _create(path: Path) -> None:
     """A new database appears whole or not at all, so that an empty file is known to be the rest of one."""
+    from tempfile import mkstemp
+
     descriptor, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(descriptor)
     new = Path(name)

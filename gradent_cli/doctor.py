@@ -468,13 +468,17 @@ def _program(config: "Config", past: "History | None", environ: Mapping[str, str
     agent = config.settings.agent
     if agent.cwd is not None and not os.path.isdir(agent.cwd):  # noqa: PTH112  never raises
         return _failed("agent", f"agent.cwd, {agent.cwd}, is not a folder", f"mkdir -p {agent.cwd}")
+    from gradent_cli.agents import mcp
     from gradent_cli.agents.command import find_program
 
     given = agent.env.get("PATH")
     path = given.get_secret_value() if given else (past.fact("path") if past is not None else None)
     path = path or environ.get("PATH", os.defpath)
     try:
-        return _fine("agent", find_program(agent.command[0], path=path, folder=agent.cwd or Path.home()))
+        found = find_program(agent.command[0], path=path, folder=agent.cwd or Path.home())
+        if mcp.is_asked_for(agent.command):
+            mcp.need_package()
+        return _fine("agent", found)
     except GradentError as error:
         return _refused("agent", error)
 

@@ -10,12 +10,12 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import takewhile
 from pathlib import Path
 
 from gradent_cli import files, tick
+from gradent_cli.dataclass import dataclass
 from gradent_cli.errors import StateError
 from gradent_cli.frequency import next_times
 from gradent_cli.text import count

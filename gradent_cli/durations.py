@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(sec|s|min|m|h|d|w)\s*", re.IGNORECASE)
+_PART = r"(\d+(?:\.\d+)?)\s*(sec|s|min|m|h|d|w)\s*"
 _LONGEST = timedelta(days=366)
 
 
@@ -17,7 +17,7 @@ def parse(text: str) -> timedelta:
     rest = text.strip()
     seconds = 0.0
     while rest:
-        part = _PART.match(rest)
+        part = re.match(_PART, rest, re.IGNORECASE)
         if part is None:
             raise ValueError(f'{text!r} is not a duration; write "90s", "15min", "1h30m" or "2d"')
         seconds += float(part[1]) * _SECONDS[part[2].lower()]

@@ -5,10 +5,10 @@ an entry at fixed times is made up for, one with a star in its minute or hour fo
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice, takewhile
 
+from gradent_cli.dataclass import dataclass
 from gradent_cli.frequency import next_times
 
 _STEP = timedelta(hours=6)

@@ -11,15 +11,13 @@ from gradent_cli.database import reading, to_moment, to_text, transaction
 from gradent_cli.records import Failing, Run, ToolCall
 
 _CHANGING = (
-    (re.compile(r"https?://\S+"), "<url>"),
-    (re.compile(r"(?<![\w.])(?:~|\.{1,2})?/[^\s'\",:;)]+"), "<path>"),
-    (re.compile(r"\b\d{4}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:z|[+-]\d\d:?\d\d)?\b"), "<time>"),
-    (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"), "<id>"),
-    (re.compile(r"\b0x[0-9a-f]+\b|\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{6,}\b"), "<id>"),
+    (r"https?://\S+", "<url>"),
+    (r"(?<![\w.])(?:~|\.{1,2})?/[^\s'\",:;)]+", "<path>"),
+    (r"\b\d{4}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:z|[+-]\d\d:?\d\d)?\b", "<time>"),
+    (r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", "<id>"),
+    (r"\b0x[0-9a-f]+\b|\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{6,}\b", "<id>"),
     (
-        re.compile(
-            r"(?<!\d)(?!(?<![\w.,:])[45]\d\d(?!\w|[.,:]\d|\s?(?:ms|s|sec|min|[kmg]?b|bytes)\b))\d+(?:[.,:]\d+)*"
-        ),
+        r"(?<!\d)(?!(?<![\w.,:])[45]\d\d(?!\w|[.,:]\d|\s?(?:ms|s|sec|min|[kmg]?b|bytes)\b))\d+(?:[.,:]\d+)*",
         "<n>",
     ),
 )
@@ -48,7 +46,7 @@ def signature(run: Run) -> str:
 def _steady(error: str | None) -> str:
     text = " ".join((error or "")[:_READ].lower().split())
     for changing, instead in _CHANGING:
-        text = changing.sub(instead, text)
+        text = re.sub(changing, instead, text)
     return text[:_LONGEST]
 
 

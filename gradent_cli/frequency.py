@@ -7,10 +7,11 @@ changed", https://manpages.debian.org/bookworm/cron/cron.8.en.html).
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+from gradent_cli.dataclass import dataclass
 
 _MINUTES_BETWEEN = {
     "15min": 15,
@@ -57,7 +58,7 @@ _FIELDS = (
     _Field("day of the week", 0, 7, ("sun", "mon", "tue", "wed", "thu", "fri", "sat")),
 )
 _WORD = r"[0-9]{1,4}|[a-z]+"
-_TERM = re.compile(rf"(?:\*|(?P<first>{_WORD})(?:-(?P<last>{_WORD}))?)(?:/(?P<step>[0-9]{{1,4}}))?", re.IGNORECASE)
+_TERM = rf"(?:\*|(?P<first>{_WORD})(?:-(?P<last>{_WORD}))?)(?:/(?P<step>[0-9]{{1,4}}))?"
 
 
 def parse_at(text: str) -> time:
@@ -126,7 +127,7 @@ def _custom(expression: str) -> str:
 
 def _judge(term: str, field: _Field) -> None:
     """Refuse what crons read differently, what they silently bend, and what never matches."""
-    found = _TERM.fullmatch(term)
+    found = re.fullmatch(_TERM, term, re.IGNORECASE)
     if found is None:
         raise ValueError(
             f"{term!r} as the {field.name} is not something that every cron understands; use "

@@ -3,11 +3,11 @@
 import json
 import sqlite3
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from gradent_cli.database import REMEDY, fact_fits, reading, to_moment, to_text, transaction
+from gradent_cli.dataclass import replace
 from gradent_cli.errors import DamagedError
 from gradent_cli.records import Delivery, Run, ToolCall, Usage
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gradent_cli.errors import GradentError
 from gradent_cli.text import Redactor, clean
 
 MAX_BYTES = 1_000_000
@@ -50,6 +51,15 @@ class Log:
             os.replace(self._path, self._path.with_name(self._path.name + ".1"))
 
 
+def admit_bug(error: Exception, config: Path | None, environ: Mapping[str, str]) -> GradentError:
+    """A defect of ours: one sentence for the person, the traceback in this config's log for whoever mends it."""
+    import traceback
+
+    where = write_crash("".join(traceback.format_exception(error)), config, environ) if config is not None else None
+    hint = f"the details are in {where}; please report them" if where else "please report it"
+    return GradentError(f"a bug: {type(error).__name__}; nothing more was done", hint=hint)
+
+
 def write_crash(text: str, config: Path, environ: Mapping[str, str]) -> Path | None:
     """Put the traceback of a bug into the log of this config. Returns the log's path, or None if that failed, too.
 
@@ -57,7 +67,6 @@ def write_crash(text: str, config: Path, environ: Mapping[str, str]) -> Path | N
     """
     from gradent_cli import paths
     from gradent_cli.config import load
-    from gradent_cli.errors import GradentError
 
     try:
         loaded = load(config, environ)

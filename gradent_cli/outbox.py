@@ -11,12 +11,12 @@ import json
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 
 from gradent_cli.database import after_commit, open_database, reading, to_moment, to_text, transaction
+from gradent_cli.dataclass import dataclass
 from gradent_cli.errors import StateError
 from gradent_cli.records import Delivery, Message
 

@@ -6,7 +6,6 @@ value in an `XDG_*` variable counts as not set.
 
 import os
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 
 from gradent_cli.errors import ConfigError
@@ -69,4 +68,6 @@ def state_dir(config: Path, configured: Path | None, environ: Mapping[str, str])
     base = _xdg(environ, "XDG_STATE_HOME", ".local/state")
     if config == default_config(environ):
         return base / "gradent"
+    from hashlib import sha256
+
     return base / "gradent" / f"{config.stem}-{sha256(str(config).encode()).hexdigest()[:8]}"

@@ -12,10 +12,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from time import mktime, monotonic, sleep, strptime
+
+from gradent_cli.dataclass import dataclass
 
 KILL_SECONDS = 5.0
 """How long KILL is repeated. Who outlives it waits for a disk that does not answer, or runs as another user."""

@@ -3,10 +3,10 @@
 Every `*_at` is an aware `datetime` in UTC. Hours and minutes are plain numbers and say so in their names.
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Literal
+
+from gradent_cli.dataclass import dataclass
 
 RunStatus = Literal["running", "success", "failure", "timeout", "skipped", "interrupted"]
 ToolStatus = Literal["started", "completed", "failed"]
@@ -166,11 +166,15 @@ class Assignment:
     @property
     def id(self) -> str:
         """Twelve hex digits that stay the same as long as source and key do."""
+        from hashlib import sha256
+
         return sha256(f"{self.source}\0{self.key}".encode()).hexdigest()[:12]
 
     @property
     def fingerprint(self) -> str:
         """Changes exactly when something that an assessment depends on changes."""
+        from hashlib import sha256
+
         due = self.due_at.isoformat() if self.due_at else ""
         parts = (self.title, self.course, due, self.description, self.points, self.weight, self.effort_hours)
         return sha256(repr(parts).encode()).hexdigest()[:16]
@@ -301,5 +305,5 @@ class Shortfall:
 class Plan:
     """Sessions in order of time, and what did not fit."""
 
-    sessions: tuple[Session, ...] = field(default=())
-    short: tuple[Shortfall, ...] = field(default=())
+    sessions: tuple[Session, ...] = ()
+    short: tuple[Shortfall, ...] = ()

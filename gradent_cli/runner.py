@@ -1,16 +1,15 @@
 """The corridor: lock, record, agent, record, tell. One run goes straight through it."""
 
-import secrets
-import traceback
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
 from time import monotonic
 from typing import Protocol
 
 from gradent_cli.agents import Agent, Clock, RunContext, ToolCallTracker
+from gradent_cli.dataclass import dataclass, replace
 from gradent_cli.due import Slots, missed_in_words
 from gradent_cli.errors import AgentTimeoutError, DamagedError, GradentError, RunGoingOnError, StateError
 from gradent_cli.failures import Failures
@@ -84,7 +83,7 @@ class Outcome:
 def new_run(started_at: datetime, *, trigger: str, agent: str) -> Run:
     """A run that begins now. Its id sorts by time and is short enough to type."""
     return Run(
-        id=f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        id=f"{started_at:%Y%m%d-%H%M%S}-{os.urandom(2).hex()}",
         trigger=trigger,
         status="running",
         agent=agent,
@@ -125,6 +124,7 @@ def run_once(tools: Tools, *, trigger: str, if_due: bool = False) -> Outcome | N
                 tools,
                 replace(run, missed_runs=len(missed)),
                 missed=missed_in_words(missed, tools.slots.zone, run.started_at),
+                interrupts=Interrupts(),
             ).go()
     except RunGoingOnError as error:
         if if_due:  # the slot goes on waiting, and so does its record
@@ -157,7 +157,7 @@ class _Walk:
     tools: Tools
     run: Run
     missed: str
-    interrupts: Interrupts = field(default_factory=Interrupts)
+    interrupts: Interrupts
     unsaved: StateError | None = None
     begun: bool = False
     blocked: bool = False
@@ -277,6 +277,8 @@ class _Walk:
                 tracker.abandon("the run was interrupted")
             raise
         except Exception as error:  # noqa: BLE001  around the agent: whatever it throws is its failure, not ours
+            import traceback
+
             tools.log(self.run.id, "".join(traceback.format_exception(error)))
             reason = f"the agent crashed: {type(error).__name__}: {error}"
             tracker.abandon(reason)

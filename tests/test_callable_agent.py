@@ -83,6 +83,18 @@ def test_a_function_that_fails(gradent, function, code, error):
     assert document["error"].startswith(error)
 
 
+@pytest.mark.parametrize(
+    ("result", "code", "summary", "error"),
+    [("", 1, "Done", "no credit"), ("return 'Half of it'", 0, "Half of it", None)],
+)
+def test_a_function_that_tells_its_own_end(gradent, function, result, code, summary, error):
+    """A failure that it tells holds when it returns nothing; a summary that it returns comes later, and holds."""
+    function(f"def run(context):\n    context.emit({{'type': 'run.failed', 'error': 'no credit'}})\n    {result}\n")
+    document = run(gradent, code)
+    assert document["error"] == error
+    assert code or document["summary"] == summary
+
+
 def test_a_function_that_hangs(gradent, function):
     """One that swallows every exception ends at its time, like any program."""
     function(

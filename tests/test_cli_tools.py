@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from gradent_cli import lock
+from gradent_cli.cli.tools import read_to_end
+from gradent_cli.errors import UsageError
 
 
 @pytest.fixture
@@ -84,6 +86,64 @@ def test_input_that_makes_no_sense_is_refused(
     assert sentence in done.err
     assert done.out == ""
     assert not state.exists()
+
+
+def test_a_standard_input_that_nobody_closes(student: Path) -> None:
+    """A tool that takes nothing does not look at it; `--input` is enough for one that does."""
+    for arguments in (("check",), ("schedule", "--input", "{}")):
+        process = start(*arguments)
+        assert process.stdout is not None
+        assert "summary" in json.load(process.stdout) or arguments[0] == "schedule"
+        assert process.wait() == 0
+        process.communicate()
+
+
+def test_silence_is_no_input_and_no_reason_to_lose_any() -> None:
+    """What does not end is refused with a sentence, whether something came or not; what ends is read whole."""
+    reader, writer = os.pipe()
+    try:
+        for piece in (b"", b'{"assignment": '):
+            os.write(writer, piece)
+            with pytest.raises(UsageError, match=r"nothing came on standard input for 0.01 seconds") as caught:
+                read_to_end(reader, patience=0.01)
+            assert "--input -" in str(caught.value.hint)
+        os.write(writer, "é".encode() + b"\xff")
+        os.close(writer)
+        assert read_to_end(reader, patience=0.01) == "é\ufffd"
+    finally:
+        os.close(reader)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--input", "-")])
+def test_input_that_comes_late_counts(student: Path, arguments: tuple[str, ...]) -> None:
+    """It comes in two pieces, after the program has started to wait."""
+    answer("check")
+    process = start("assess", *arguments)
+    assert process.stdin is not None
+    process.stdin.write('{"assignment": "essay", ')
+    process.stdin.flush()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.7)
+    out, err = process.communicate('"likely_hours": 3}')
+    assert (process.returncode, err) == (0, "")
+    assert json.loads(out)["new"] == 1
+
+
+def test_what_a_run_gives_its_program_is_no_input(student: Path, tmp_path: Path) -> None:
+    """A script hands its own standard input on: the prompt, or the context."""
+    for name in ("prompt", "context.json", "events"):
+        (tmp_path / name).write_text("Plan my week.")
+    environ = {**os.environ, "GRADENT_EVENTS": str(tmp_path / "events")}
+    command = [sys.executable, "-m", "gradent_cli", "tool", "schedule"]
+    for name in ("prompt", "context.json"):
+        with (tmp_path / name).open() as given:
+            assert subprocess.run(command, stdin=given, env=environ, capture_output=True, check=False).returncode == 0
+            assert given.read() == "Plan my week."
+    (tmp_path / "own").write_text("Plan my week.")
+    with (tmp_path / "own").open() as given:
+        done = subprocess.run(command, stdin=given, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "the input is not JSON" in done.stderr
 
 
 def test_the_run_is_told_what_a_tool_did(student: Path, tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from gradent_cli import files
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.command import CommandAgent
 from gradent_cli.agents.output import LOG_BYTES, TAIL_BYTES
@@ -20,6 +20,7 @@ from gradent_cli.interrupts import Interrupts
 from gradent_cli.records import Usage
 from tests.street import unruly
 from tests.street.clock import NOW, Clock
+from tests.test_streams import AGUI, CODEX, GEMINI, OPENCODE
 
 
 @pytest.fixture
@@ -294,10 +295,11 @@ def test_a_program_that_cannot_start_is_a_sentence(stage, tmp_path):
 
 def test_no_room_for_the_context_is_a_sentence(stage, monkeypatch, tmp_path):
     """A folder for temporary files that takes nothing is no crash of the agent."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    monkeypatch.setattr(files, "TEMPORARY", ())
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
     with pytest.raises(StateError, match="context to a temporary file: No such file or directory"):
         stage.run(["true"])
-    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.undo()
     assert stage.run(["true"]).error is None
 
 
@@ -426,6 +428,7 @@ def test_a_hundred_megabytes_cost_next_to_nothing(tmp_path, flood):
 import os, resource, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from gradent_cli import files
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.command import CommandAgent
 from gradent_cli.logs import Log
@@ -517,6 +520,26 @@ def test_the_context_on_standard_input(stage, program):
         "a = sys.stdin.read(); b = open(os.environ['GRADENT_CONTEXT_FILE']).read(); print(a == b, len(a) > 9)"
     )
     assert stage.run(argv, stdin="context").summary == "True True"
+
+
+def test_the_mcp_config_is_there_for_who_asks(stage, program):
+    """Also in a part of an argument, and with the variables that tie the server to the run and its state alone."""
+    argv = program("folder = os.path.dirname(os.environ['GRADENT_EVENTS']); print(sys.argv[1:], os.listdir(folder))")
+    server = ["/opt/python", "-m", "gradent_cli", "mcp"]
+    assert "mcp.json" not in stage.run(argv, mcp_server=server).summary
+    argv = program("print(open(sys.argv[1].removeprefix('--mcp-config=')).read())")
+    environ = {"PATH": "/usr/bin", "GRADENT_STATE_DIR": "/s", "GRADENT_NTFY__TOKEN": "tk_secret", "TZ": "Asia/Tokyo"}
+    found = json.loads(stage.run([*argv, "--mcp-config={mcp_config}"], mcp_server=server, environ=environ).summary)
+    (given,) = found["mcpServers"].values()
+    assert [given["command"], *given["args"]] == server
+    assert given["env"].pop("GRADENT_EVENTS").endswith("/events")
+    assert given["env"] == {"GRADENT_RUN_ID": "run-1", "GRADENT_STATE_DIR": "/s", "TZ": "Asia/Tokyo"}
+
+
+def test_a_filling_is_not_filled_again(stage, program):
+    """What stands in a prompt stays, also where an argument has more than the prompt."""
+    argv = [*program("print(sys.argv[1:])"), "{prompt}", "do: {prompt} ({run_id})"]
+    assert stage.run(argv, prompt="{run_id}").summary == "['{run_id}', 'do: {run_id} (run-1)']"
 
 
 def test_a_program_that_never_reads_its_standard_input(stage):
@@ -651,6 +674,88 @@ def test_what_a_stream_says_of_its_end(stage, program, line, code, error):
     report = stage.run(program(f"print(json.dumps({line!r})); sys.exit({code})"))
     assert report.error is not None
     assert report.error.startswith(error)
+
+
+LAST_WORDS = {
+    "codex": [*CODEX[:-1]],
+    "gemini": GEMINI,
+    "gemini, broken off": GEMINI[:-1],
+    "opencode": OPENCODE,
+    "claude, a result without words": [
+        '{"type":"assistant","message":{"content":[{"type":"text","text":"Planned 3"}]}}',
+        '{"type":"result","subtype":"success","result":""}',
+    ],
+    "cursor, broken off": ['{"type":"assistant","message":{"content":[{"type":"text","text":"Planned 3"}]}}'],
+    "ag-ui": [*AGUI[:-1], '{"type":"RUN_FINISHED"}'],
+}
+
+
+@pytest.mark.parametrize("lines", LAST_WORDS.values(), ids=LAST_WORDS)
+def test_the_last_words_are_the_summary(stage, program, lines):
+    """Where no end has one, whatever else the program writes then."""
+    report = stage.run(
+        program(f"print({chr(10).join(lines)!r}, flush=True)\nprint('a line'); print('noise', file=sys.stderr)")
+    )
+    assert (report.summary, report.error) == ("Planned 3", None)
+    assert "agent: Planned 3" in stage.lines
+
+
+FAILED, COMPLETED = {"type": "run.failed", "error": "no network"}, {"type": "run.completed", "summary": "Planned 3"}
+FAILED_TURN, TURN = {"type": "turn.failed", "error": {"message": "no credit"}}, {"type": "turn.completed", "usage": {}}
+FAILED_RESULT = {"type": "result", "subtype": "error_during_execution", "is_error": True}
+RESULT = {"type": "result", "subtype": "success", "result": "Planned 3"}
+
+
+@pytest.mark.parametrize(
+    ("printed", "filed", "error"),
+    [
+        ([FAILED, COMPLETED], [], None),
+        ([FAILED_RESULT, RESULT], [], None),
+        ([FAILED_TURN, TURN], [], None),
+        ([RESULT, FAILED_RESULT], [], "it broke off"),
+        ([RESULT], [FAILED], "no network"),
+        ([FAILED_TURN], [COMPLETED], "no credit"),
+        ([], [FAILED, COMPLETED], None),
+    ],
+)
+def test_the_last_end_of_a_stream_holds(stage, program, printed, filed, error):
+    """An agent may begin again after an error; but what one way in tells does not undo a failure of the other."""
+    argv = program(
+        APPEND + f"for event in {filed!r}: emit(**event)\n"
+        f"for event in {printed!r}: print(json.dumps(event), flush=True)"
+    )
+    assert stage.run(argv).error == error
+
+
+def test_an_end_that_only_says_that_nothing_changed(stage, program):
+    """It counts without a summary, too."""
+    report = stage.run(program('print("Looked."); print(json.dumps({"type": "run.completed", "changed": False}))'))
+    assert (report.summary, report.changed) == ("Looked.", False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "error"),
+    [
+        ([{"type": "error", "message": "Reconnecting... 1/5"}], 0, None),
+        ([{"type": "error", "message": "1/5"}, {"type": "error", "message": "2/5"}], 1, "exited with 1: 2/5"),
+        ([{"type": "error", "message": "1/5"}, FAILED_TURN], 1, "exited with 1: no credit"),
+        ([{"type": "error", "message": "1/5"}, TURN], 1, "exited with 1: noise"),
+        ([{"type": "error", "error": {"name": "APIError"}}], 1, "exited with 1: APIError"),
+        ([{"type": "error"}], 1, "exited with 1: noise"),
+    ],
+)
+def test_what_a_stream_complains_of(stage, program, lines, code, error):
+    """The newest is the reason where the program failed and no end gave another; otherwise it is log text."""
+    report = stage.run(
+        program(
+            f"for line in {lines!r}: print(json.dumps(line), flush=True)\n"
+            f"print('noise', file=sys.stderr); sys.exit({code})"
+        )
+    )
+    assert report.error == (error and f"the program {error}")
+    complaint = lines[0].get("message")
+    assert complaint is None or f"agent: {complaint}" in stage.lines
+    assert report.summary == "noise"
 
 
 # ── before it begins ──

@@ -5,12 +5,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters
+
+from gradent_cli.agents.study.store import Store
+from gradent_cli.database import open_database
+from tests.street.feeds import ics, vtodo
+from tests.street.server import Answer, Request, Server
 
 ASSIGNMENT = '[[assignment]]\nid = "essay"\ntitle = "Essay 1"\n'
 
@@ -23,11 +30,12 @@ def student(config: Path) -> Path:
     return config
 
 
-def talk(does: Callable[[Client], Awaitable[Any]], **environ: str) -> Any:
+SERVER = ["-m", "gradent_cli", "mcp"]
+
+
+def talk(does: Callable[[Client], Awaitable[Any]], *, arguments: list[str] = SERVER, **environ: str) -> Any:
     """What `does` gives when it is handed a client of the command."""
-    server = StdioServerParameters(
-        command=sys.executable, args=["-m", "gradent_cli", "mcp"], env={**os.environ, **environ}
-    )
+    server = StdioServerParameters(command=sys.executable, args=arguments, env={**os.environ, **environ})
 
     async def main() -> Any:
         async with Client(server) as client:
@@ -97,6 +105,91 @@ def test_a_run_hears_of_the_calls(student: Path, tmp_path: Path) -> None:
         ("tool.completed", "check"),
     ] * 2
     assert len({each["id"] for each in told}) == 2
+
+
+def test_a_bug_in_a_tool_is_an_error_of_it(student: Path, state: Path) -> None:
+    """The model reads one sentence, the log has the traceback, and the server goes on; so it does on a full disk."""
+    planted = """
+import sys
+from gradent_cli.agents.study.tools import StudyTools
+from gradent_cli.cli import main
+
+def full(*_):
+    raise OSError(28, "No space left on device", "/state")
+
+StudyTools.suggest, StudyTools.assess = lambda *_: 1 / 0, full
+sys.argv = ["gradent", "mcp"]
+main()
+"""
+
+    async def ask(client: Client) -> Any:
+        return [await client.call_tool(name, {}) for name in ("suggest", "assess", "check")]
+
+    *wrong, right = talk(ask, arguments=["-c", planted])
+    log = state / "gradent.log"
+    assert [(each.is_error, each.content[0].text) for each in wrong] == [
+        (True, f"a bug: ZeroDivisionError; nothing more was done (the details are in {log}; please report them)"),
+        (True, "cannot go on: /state: No space left on device"),
+    ]
+    assert not right.is_error
+    text = log.read_text()
+    assert "Traceback" in text
+    assert text.count("ZeroDivisionError: division by zero") == 1
+
+
+class Wire:
+    """A client of its own making, which can go away at any moment."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, *SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.there, self.back = self.process.stdin, self.process.stdout
+        about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        self.send(id=1, method="initialize", params=about)
+        assert json.loads(self.back.readline())["result"]["serverInfo"]["name"] == "gradent"
+        self.send(method="notifications/initialized")
+
+    def send(self, **message: Any) -> None:
+        self.there.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+        self.there.flush()
+
+    def end(self) -> tuple[int, str]:
+        """Waits for the server: its exit code, and what it complained of."""
+        assert self.process.stderr is not None
+        with self.process.stderr as complaint:
+            said = complaint.read()
+        return self.process.wait(), said
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["an answer nobody reads", "in the middle of a call"])
+def test_a_client_that_goes_away_leaves_no_server_behind(
+    config: Path, state: Path, server: Server, answered: bool
+) -> None:
+    """The call is finished, what it found is kept, and the server ends without a word."""
+    asked, go_on = Event(), Event()
+
+    def answer(_: Request) -> Answer:
+        asked.set()
+        assert go_on.wait(30)
+        return Answer(200, ics(vtodo("UID:essay", "DUE:20991201T120000Z", "SUMMARY:Essay 1")))
+
+    server.answer = answer
+    config.write_text(f'[[study.sources]]\nkind = "ics"\nname = "list"\nurl = "{server.url}/a.ics"\n')
+    wire = Wire()
+    wire.send(id=2, method="tools/call", params={"name": "check", "arguments": {}})
+    assert asked.wait(30)
+    wire.back.close()
+    if answered:
+        wire.send(id=3, method="tools/list")
+    wire.there.close()
+    go_on.set()
+    assert wire.end() == (0, "")
+    assert not (state / "gradent.log").exists()
+    with closing(open_database(state / "gradent.db")) as connection:
+        assert len(Store(connection).assignments()) == 1
 
 
 def test_without_the_package_it_says_what_to_install(student: Path) -> None:

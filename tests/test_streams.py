@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradent_cli.agents.streams import Completed, Ended, Said, Started, Translator, Used
+from gradent_cli.agents.streams import Completed, Ended, Said, Started, Translator, Used, Warned
 
 CLAUDE = [
     '{"type":"system","subtype":"init","session_id":"s"}',
@@ -44,9 +44,10 @@ CODEX = [
         '{"type":"item.completed","item":{"id":"1","type":"command_execution","command":"ls","aggregated_output":"no",'
         '"exit_code":2,"status":"failed"}}'
     ),
+    '{"type":"error","message":"Reconnecting... 1/5"}',
     '{"type":"item.completed","item":{"id":"3","type":"agent_message","text":"Planned 3"}}',
-    '{"type":"turn.completed","usage":{"input_tokens":10,"output_tokens":1}}',
-    '{"type":"turn.completed","usage":{"input_tokens":10,"output_tokens":1}}',
+    '{"type":"turn.completed","usage":{"input_tokens":10,"cached_input_tokens":4,"output_tokens":1}}',
+    '{"type":"turn.completed","usage":{"input_tokens":20,"cached_input_tokens":4,"output_tokens":2}}',
     '{"type":"turn.failed","error":{"message":"no credit"}}',
 ]
 GEMINI = [
@@ -56,7 +57,10 @@ GEMINI = [
     '{"type":"tool_use","tool_name":"glob","tool_id":"2","parameters":{}}',
     '{"type":"tool_result","tool_id":"2","status":"error","error":{"type":"x","message":"no such folder"}}',
     '{"type":"tool_result","tool_id":"1","status":"success","output":"text"}',
-    '{"type":"message","role":"assistant","content":"Planned 3"}',
+    '{"type":"message","role":"assistant","content":"I look","delta":true}',
+    '{"type":"message","role":"assistant","content":" again.","delta":true}',
+    '{"type":"error","severity":"warning","message":"Loop detected"}',
+    '{"type":"message","role":"assistant","content":"Planned 3","delta":true}',
     '{"type":"result","status":"success","stats":{"input_tokens":4,"output_tokens":2}}',
 ]
 OPENCODE = [
@@ -65,7 +69,17 @@ OPENCODE = [
         '"output":"a b"}}}'
     ),
     '{"type":"tool_use","part":{"tool":"read","callID":"2","state":{"status":"error","input":{},"error":"gone"}}}',
+    (
+        '{"type":"step_finish","part":{"type":"step-finish","reason":"tool-calls","cost":0.25,'
+        '"tokens":{"input":10,"output":4,"reasoning":2,"cache":{"read":5,"write":1}}}}'
+    ),
     '{"type":"text","part":{"text":"Planned 3"}}',
+    (
+        '{"type":"step_finish","part":{"type":"step-finish","reason":"stop","cost":0.5,'
+        '"tokens":{"input":1,"output":2,"reasoning":0,"cache":{"read":16,"write":0}}}}'
+    ),
+    '{"type":"error","error":{"name":"APIError","data":{"message":"overloaded"}}}',
+    '{"type":"done","reason":"idle","rejected":[]}',
 ]
 CURSOR = [
     '{"type":"tool_call","subtype":"started","call_id":"1","tool_call":{"readToolCall":{"args":{"path":"a.md"}}}}',
@@ -120,26 +134,31 @@ def test_claude_code():
 
 
 def test_codex():
-    """A command's exit code makes it failed; tokens add up over turns; a failed turn is a failure."""
+    """A command's exit code makes it failed; a turn has the tokens of the whole thread; a failed one is a failure."""
     assert translated(CODEX) == [
         Started(id="1", tool="command", title="command: ls"),
         Started(id="2", tool="check", title="check", incidental=False, own=True),
         Completed(id="2", tool="check", title="check", result="11 open", incidental=False, own=True),
         Completed(id="1", tool="command", title="command: ls", error="no"),
+        Warned(text="Reconnecting... 1/5"),
         Said(text="Planned 3"),
         Used(input_tokens=10, output_tokens=1, cost_usd=None),
+        Ended(),
         Used(input_tokens=20, output_tokens=2, cost_usd=None),
+        Ended(),
         Ended(error="no credit"),
     ]
 
 
 def test_gemini():
-    """Its tools name their ids in both directions, and its user messages are not its own words."""
+    """Its tools name their ids in both directions; its words come in pieces until something else comes."""
     assert translated(GEMINI) == [
         Started(id="1", tool="read_file", title="read_file: notes.md"),
         Started(id="2", tool="glob", title="glob"),
         Completed(id="2", tool="glob", title="glob", error="no such folder"),
         Completed(id="1", tool="read_file", title="read_file: notes.md", result="text"),
+        Said(text="I look again."),
+        Warned(text="Loop detected"),
         Said(text="Planned 3"),
         Used(input_tokens=4, output_tokens=2, cost_usd=None),
         Ended(),
@@ -147,13 +166,16 @@ def test_gemini():
 
 
 def test_opencode():
-    """A tool is told once, when it is over."""
+    """A tool is told once, when it is over; each step has its own tokens, cached ones apart, and its own cost."""
     assert translated(OPENCODE) == [
         Started(id="1", tool="bash", title="bash: ls"),
         Completed(id="1", tool="bash", title="bash: ls", result="a b"),
         Started(id="2", tool="read", title="read"),
         Completed(id="2", tool="read", title="read", error="gone"),
+        Used(input_tokens=16, output_tokens=6, cost_usd=0.25),
         Said(text="Planned 3"),
+        Used(input_tokens=33, output_tokens=8, cost_usd=0.75),
+        Warned(text="overloaded"),
     ]
 
 
@@ -191,6 +213,54 @@ def test_native():
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "tool", "own"),
+    [
+        ('{"type":"tool_use","tool_name":"mcp_gradent_check","tool_id":"1"}', "check", True),
+        ('{"type":"tool_use","tool_name":"mcp_files_read_file","tool_id":"1"}', "read_file", False),
+        ('{"type":"tool_use","tool_name":"mcp____check","tool_id":"1"}', "check", False),
+        ('{"type":"tool_use","part":{"tool":"gradent_check","state":{"status":"completed"}}}', "check", True),
+        ('{"type":"tool_use","part":{"tool":"files_read","state":{"status":"completed"}}}', "files_read", False),
+    ],
+)
+def test_our_tools_by_the_names_that_agents_give_them(line, tool, own):
+    """Gemini CLI and OpenCode join server and tool in ways of their own; only ours can be told from others."""
+    (begun, *_) = translated([line])
+    assert (begun.tool, begun.own, begun.incidental) == (tool, own, not own)
+
+
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [
+        (
+            '"subtype":"error_during_execution","errors":["no such session","try another"]',
+            "no such session; try another",
+        ),
+        ('"subtype":"success","is_error":true,"errors":[],"result":"API Error: 529"', "API Error: 529"),
+        ('"subtype":"success","is_error":true', "it ended with an error"),
+        ('"subtype":"error_new"', "it ended with error_new"),
+    ],
+)
+def test_why_claude_code_failed(result, error):
+    """Its list of errors, or else its last words, or else how it calls that; a failure is never called a success."""
+    assert translated([f'{{"type":"result",{result}}}']) == [Ended(error=error)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['{"type":"message","role":"assistant","content":"Half","delta":true}'],
+        ['{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"Half"}'],
+    ],
+)
+def test_what_was_being_said_when_the_stream_broke_off(lines):
+    """It is told at the end of the stream, once."""
+    translator = Translator()
+    assert [translator.take(json.loads(line)) for line in lines] == [()]
+    assert translator.end() == (Said(text="Half"),)
+    assert translator.end() == ()
+
+
 CORPUS = [json.loads(line) for lines in (CLAUDE, CODEX, GEMINI, OPENCODE, CURSOR, AGUI, NATIVE) for line in lines]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -226,11 +296,10 @@ def texts(event):
 def test_nothing_in_an_object_breaks_it(values):
     """Whatever stands where something else should: no exception, and texts of one line that can be kept and sent."""
     translator = Translator()
-    for value in values:
-        for event in translator.take(value):
-            for text in texts(event):
-                assert "\n" not in text
-                text.encode()
+    for events in (*map(translator.take, values), translator.end()):
+        for text in (text for event in events for text in texts(event)):
+            assert "\n" not in text
+            text.encode()
 
 
 @pytest.mark.parametrize("kind", [None, 3, [], {}, True, "assistant", "tool_use", "item.completed", "tool_call"])

@@ -6,10 +6,10 @@ prints, notifies or touches the history.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from gradent_cli.dataclass import dataclass, replace
 from gradent_cli.records import Report, Run, ToolCall, Usage
 
 Clock = Callable[[], datetime]

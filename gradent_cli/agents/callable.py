@@ -79,6 +79,13 @@ class CallableAgent:
 def perform(function: str, event_file: Path, context_file: Path, *, time_limit: timedelta) -> None:
     """In the process of its own: import the function, call it, and tell the run how it ended."""
     given = json.loads(context_file.read_text(encoding="utf-8"))
+    ended = False
+
+    def emit(event: Mapping[str, Any]) -> None:
+        nonlocal ended
+        events.append(event_file, event)
+        ended = ended or event.get("type") in ("run.completed", "run.failed")
+
     context = CallableContext(
         run_id=given["run_id"],
         prompt=given["prompt"],
@@ -87,12 +94,15 @@ def perform(function: str, event_file: Path, context_file: Path, *, time_limit: 
         tools=ToolCallTracker(
             lambda: datetime.now(UTC), lambda call: events.append(event_file, events.tool_event(call))
         ),
-        emit=lambda event: events.append(event_file, event),
+        emit=emit,
     )
-    events.append(event_file, events.report_event(_called(function, context)))
+    report = _called(function, context)
+    if report is not None or not ended:  # else the end that it told itself holds
+        events.append(event_file, events.report_event(report or Report(summary="Done")))
 
 
-def _called(name: str, context: CallableContext) -> Report:
+def _called(name: str, context: CallableContext) -> Report | None:
+    """How it ended; None where it says nothing."""
     try:
         result = _resolved(name)(context)
         if inspect.isawaitable(result):
@@ -104,7 +114,8 @@ def _called(name: str, context: CallableContext) -> Report:
         return Report(summary="", error=_reason(error))
     if result is not None and not isinstance(result, str):
         return Report(summary="", error=f"{name} returned {type(result).__name__}, not a summary in words")
-    return Report(summary=one_line(result or "") or "Done")
+    summary = one_line(result or "")
+    return Report(summary=summary) if summary else None
 
 
 async def _awaited(result: Any) -> Any:

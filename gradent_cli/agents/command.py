@@ -7,25 +7,25 @@ text. Its exit status decides first: anything but 0 is a failure, whatever it pr
 import fcntl
 import json
 import os
+import re
 import selectors
-import shutil
 import struct
 import subprocess
-import tempfile
 import termios
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Literal
 
 from gradent_cli import processes
-from gradent_cli.agents import RunContext
+from gradent_cli.agents import RunContext, mcp
 from gradent_cli.agents.output import Reader
+from gradent_cli.dataclass import dataclass
 from gradent_cli.durations import spell
 from gradent_cli.errors import AgentError, AgentTimeoutError, StateError, UnavailableError
+from gradent_cli.files import program, temporary_folder
 from gradent_cli.records import Report
 from gradent_cli.text import count
 
@@ -42,9 +42,10 @@ _BREATH = 0.002
 class CommandAgent:
     """Runs `argv` once.
 
-    In each argument `{prompt}`, `{context_file}` and `{run_id}` are filled in. `stdin` says what the program reads;
-    None is the prompt if no argument has it. `environ` is the whole environment of the program, but for what tells it
-    of this run. `idle_timeout` None means that silence has no limit; `grace` is the time between TERM and KILL.
+    In each argument `{prompt}`, `{context_file}`, `{run_id}` and `{mcp_config}` are filled in. `stdin` says what the
+    program reads; None is the prompt if no argument has it. `environ` is the whole environment of the program, but for
+    what tells it of this run. `idle_timeout` None means that silence has no limit; `grace` is the time between TERM and
+    KILL. `mcp_server` is the argv of `gradent mcp`.
     """
 
     argv: Sequence[str]
@@ -54,10 +55,11 @@ class CommandAgent:
     idle_timeout: timedelta | None
     grace: timedelta
     stdin: Stdin | None = None
+    mcp_server: Sequence[str] = ()
     name: str = "command"
 
     def preflight(self) -> None:
-        """Whether the program, what interprets it and its folder are there.
+        """Whether the program, what interprets it, its folder and what its arguments need are there.
 
         Raises:
             UnavailableError: one of them is not.
@@ -65,6 +67,8 @@ class CommandAgent:
         if self.cwd is not None and not self.cwd.is_dir():
             raise UnavailableError(f"agent.cwd, {self.cwd}, is not a folder", hint=f"mkdir -p {self.cwd}")
         find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or Path.cwd())
+        if mcp.is_asked_for(self.argv):
+            mcp.need_package()
 
     def run(self, context: RunContext) -> Report:
         """Start the program, follow it to its end, and leave nothing behind of what it started.
@@ -76,11 +80,7 @@ class CommandAgent:
         """
         tree: processes.Tree | None = None
         followed = False
-        document = json.dumps(_context(context, self.prompt), ensure_ascii=False)
-        with (
-            _written({"context.json": document, "prompt": self.prompt, "events": ""}) as folder,
-            processes.adopting() as adopts,
-        ):
+        with _written(lambda folder: self._files(context, folder)) as folder, processes.adopting() as adopts:
             reader = Reader(context, folder / "events")
             try:
                 try:
@@ -105,24 +105,42 @@ class CommandAgent:
                 reader.close()
         return reader.report(tree.leader.returncode)
 
+    def _files(self, context: RunContext, folder: Path) -> dict[str, str]:
+        files = {
+            "context.json": json.dumps(_context(context, self.prompt), ensure_ascii=False),
+            "prompt": self.prompt,
+            "events": "",
+        }
+        if mcp.is_asked_for(self.argv):
+            files["mcp.json"] = mcp.document(self.mcp_server, self._environ(context, folder))
+        return files
+
+    def _environ(self, context: RunContext, folder: Path) -> dict[str, str]:
+        return {
+            **self.environ,
+            "GRADENT_RUN_ID": context.run_id,
+            "GRADENT_CONTEXT_FILE": str(folder / "context.json"),
+            "GRADENT_EVENTS": str(folder / "events"),
+        }
+
     def _start(self, context: RunContext, folder: Path) -> subprocess.Popen[bytes]:
-        context_file = folder / "context.json"
-        fillings = {"{prompt}": self.prompt, "{context_file}": str(context_file), "{run_id}": context.run_id}
+        context_file = str(folder / "context.json")
+        fillings = {
+            "{prompt}": self.prompt,
+            "{context_file}": context_file,
+            "{run_id}": context.run_id,
+            mcp.FILLING: str(folder / "mcp.json"),
+        }
         argv = [_filled(argument, fillings) for argument in self.argv]
         stdin = self.stdin or ("none" if any("{prompt}" in argument for argument in self.argv) else "prompt")
         # A file and not a pipe: whoever never reads it holds nobody up.
-        files = {"prompt": str(folder / "prompt"), "context": str(context_file), "none": os.devnull}
-        told = {
-            "GRADENT_RUN_ID": context.run_id,
-            "GRADENT_CONTEXT_FILE": str(context_file),
-            "GRADENT_EVENTS": str(folder / "events"),
-        }
+        files = {"prompt": str(folder / "prompt"), "context": context_file, "none": os.devnull}
         try:
             with open(files[stdin], "rb") as given:
                 return subprocess.Popen(
                     argv,
                     cwd=self.cwd,
-                    env={**self.environ, **told},
+                    env=self._environ(context, folder),
                     stdin=given,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
@@ -213,30 +231,24 @@ def _read_rest(pipe: int, take: Callable[[bytes], None]) -> None:
 
 
 def _filled(argument: str, fillings: Mapping[str, str]) -> str:
-    for name, value in fillings.items():
-        if argument == name:
-            return value  # a prompt that itself contains `{run_id}` stays as it is
-        argument = argument.replace(name, value)
-    return argument
+    """In one pass: a prompt that itself contains `{run_id}` stays as it is."""
+    return re.sub("|".join(map(re.escape, fillings)), lambda found: fillings[found[0]], argument)
 
 
 @contextmanager
-def _written(files: Mapping[str, str]) -> Iterator[Path]:
-    """A folder with these files that nobody else may read; what cannot be tidied up afterwards is no failure."""
-    folder = None
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="gradent-", ignore_cleanup_errors=True)
-        for name, text in files.items():
-            (Path(folder.name) / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        if folder is not None:
-            folder.cleanup()
-        raise StateError(
-            f"cannot write the agent's context to a temporary file: {error.strerror}",
-            hint="make room there, or set TMPDIR to another folder",
-        ) from error
-    with folder:
-        yield Path(folder.name)
+def _written(files: Callable[[Path], Mapping[str, str]]) -> Iterator[Path]:
+    """A folder with its files that nobody else may read."""
+    with ExitStack() as until_gone:
+        try:
+            folder = until_gone.enter_context(temporary_folder())
+            for name, text in files(folder).items():
+                (folder / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise StateError(
+                f"cannot write the agent's context to a temporary file: {error.strerror}",
+                hint="make room there, or set TMPDIR to another folder",
+            ) from error
+        yield folder
 
 
 def find_program(name: str, *, path: str, folder: Path) -> str:
@@ -246,14 +258,14 @@ def find_program(name: str, *, path: str, folder: Path) -> str:
         UnavailableError: there is none; or what it names in its first line to interpret it is not there, which is how
             a program that works in a shell fails under cron.
     """
-    found = shutil.which(str(folder / name) if "/" in name else name, path=path)
+    found = program(str(folder / name) if "/" in name else name, path)
     if found is None:
         raise UnavailableError(
             f"the program '{name}' is not there or not executable; it was looked for in PATH={path}",
             hint="give its full path in agent.command, or run gradent install-cron in a shell that finds it",
         )
     interpreter = _interpreter(Path(found))
-    if interpreter is not None and shutil.which(interpreter, path=path) is None:
+    if interpreter is not None and program(interpreter, path) is None:
         raise UnavailableError(
             f"the program {found} needs '{interpreter}', which is not there; it was looked for in PATH={path}",
             hint="run gradent install-cron in a shell that finds it, or set PATH in agent.env",

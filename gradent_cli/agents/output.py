@@ -5,13 +5,13 @@ import os
 import re
 import signal
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from gradent_cli.agents import RunContext, ToolCallTracker
-from gradent_cli.agents.streams import Completed, Ended, Said, Started, Translator, Used
+from gradent_cli.agents.streams import Completed, Ended, Event, Said, Started, Translator, Used, Warned
 from gradent_cli.records import Report, Usage
 from gradent_cli.text import clean, one_line
 
@@ -54,8 +54,9 @@ class Reader:
         self._loggable = LOG_BYTES
         self._unlogged = 0
         self._last_line = b""
-        self._ended = Ended()
-        self._error: str | None = None
+        self._said = ""
+        self._warning: str | None = None
+        self._ends: dict[Channel, Ended] = {}
         self._usage: Usage | None = None
 
     def output(self, chunk: bytes) -> None:
@@ -85,13 +86,15 @@ class Reader:
         for line in self._file.new_lines():
             anything = True
             if (event := _event(line)) is not None:
-                self._happened(event, "file")
+                self._happened(self._translators["file"].take(event), "file")
         return anything
 
     def end(self) -> None:
         if self._begun:
             self._lines(bytes(self._begun))
         self.look()
+        for channel, translator in self._translators.items():
+            self._happened(translator.end(), channel)
 
     def close(self) -> None:
         self._file.close()
@@ -104,16 +107,22 @@ class Reader:
         return self._tail.text()
 
     def report(self, exit_code: int) -> Report:
-        """How it ended, in words; a negative exit code is the signal that ended it, as subprocess says."""
-        error, last = self._error, _readable(self._last_line)
+        """How it ended, in words; a negative exit code is the signal that ended it, as subprocess says.
+
+        Each channel has an end of its own, and neither undoes a failure that the other tells.
+        """
+        ends = [self._ends[channel] for channel in ("file", "output") if channel in self._ends]
+        error = next((end.error for end in ends if end.error), None)
+        last = _readable(self._last_line)
         if exit_code != 0:
             how = f"was ended by {_signal_name(-exit_code)}" if exit_code < 0 else f"exited with {exit_code}"
-            said = error or last
+            said = error or self._warning or last
             error = f"the program {how}" + (f": {said}" if said else "")
+        summary = next((end.summary for end in ends if end.summary), None)
         return Report(
-            summary=self._ended.summary or last or "the program ended without a word",
-            lines=self._ended.lines,
-            changed=self._ended.changed,
+            summary=summary or self._said or last or "the program ended without a word",
+            lines=next((end.lines for end in ends if end.lines), ()),
+            changed=all(end.changed for end in ends),
             error=error,
             exit_code=exit_code,
             output_tail=self.tail(),
@@ -137,7 +146,7 @@ class Reader:
             event = _event(match[1]) if b'"type"' in match[1] else None
             if event is not None:
                 self._plain(data[told : match.start() + 1])
-                self._happened(event, "output")
+                self._happened(self._translators["output"].take(event), "output")
                 told = match.end() + 1
         self._plain(data[told:])
 
@@ -145,6 +154,9 @@ class Reader:
         if not lines or lines.isspace():
             return
         self._remember(lines)
+        self._show(lines)
+
+    def _show(self, lines: bytes) -> None:
         logged = lines
         if len(lines) > self._loggable:
             logged = lines[: lines.rfind(b"\n", 0, self._loggable) + 1]
@@ -166,17 +178,21 @@ class Reader:
                 return
             end = start - 1
 
-    def _happened(self, value: Mapping[str, Any], channel: Channel) -> None:
-        for event in self._translators[channel].take(value):
+    def _happened(self, events: Iterable[Event], channel: Channel) -> None:
+        for event in events:
             match event:
                 case Started() | Completed():
                     self._tool(event, channel)
                 case Said(text=text):
+                    self._said = text
                     self._plain(text.encode(errors="replace") + b"\n")
+                case Warned(text=text):
+                    self._warning = text
+                    self._show(text.encode(errors="replace") + b"\n")
                 case Ended():
-                    self._error = event.error or self._error
-                    if event.summary or event.lines:
-                        self._ended = event
+                    self._ends[channel] = event
+                    if event.error is None:
+                        self._warning = None  # it got over it
                 case Used():
                     self._spend(event)
 

@@ -4,9 +4,10 @@ Each of them writes one JSON object a line with a `type`, and no two agree on th
 (`docs/agents.md`) and, as their sources or documents have them:
 
 - Claude Code `--output-format stream-json` (https://github.com/anthropics/claude-agent-sdk-python, message parser)
-- Codex `exec --json` (https://github.com/openai/codex, exec_events.rs)
+- Codex `exec --json` (https://github.com/openai/codex, exec_events.rs, event_processor_with_jsonl_output.rs)
 - Gemini CLI `--output-format stream-json` (https://github.com/google-gemini/gemini-cli, output/types.ts)
-- OpenCode `run --format json`, Cursor `-p --output-format stream-json`, AG-UI (https://docs.ag-ui.com)
+- OpenCode `run --format json` (https://github.com/anomalyco/opencode, cli/cmd/run.ts and session/session.ts)
+- Cursor `-p --output-format stream-json`, AG-UI (https://docs.ag-ui.com)
 
 Nothing here raises, whatever is in an object: what is not understood is no event.
 """
@@ -16,9 +17,10 @@ import math
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from gradent_cli.agents.mcp import NAME
+from gradent_cli.dataclass import dataclass
 from gradent_cli.text import one_line
 
 _TEXT = 1000
@@ -27,8 +29,6 @@ _OPEN = 10_000
 """So many tools that have begun are remembered until they end."""
 _SAID = 65_536
 """Characters of a message that comes in pieces."""
-_OURS = "gradent"
-"""The name by which our MCP server is to be known to a coding agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +65,15 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """What it complains of and goes on: that a connection broke, say. No failure by itself."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How it says that it ended."""
+    """How it says that it ended. The last end of a stream holds: agents begin again after an error."""
 
     summary: str | None = None
     lines: tuple[str, ...] = ()
@@ -83,7 +90,7 @@ class Used:
     cost_usd: float | None
 
 
-Event = Started | Completed | Said | Ended | Used
+Event = Started | Completed | Said | Warned | Ended | Used
 
 
 class Translator:
@@ -92,13 +99,29 @@ class Translator:
     def __init__(self) -> None:
         self._open: OrderedDict[str, Started] = OrderedDict()
         self._said: OrderedDict[str, str] = OrderedDict()
+        self._pieces = ""
         self._input = self._output = 0
+        self._cost: float | None = None
 
     def take(self, value: Mapping[str, Any]) -> tuple[Event, ...]:
         """The events of one object."""
         kind = value.get("type")
+        if kind == "message" and value.get("role") == "assistant" and value.get("delta") is True:
+            self._pieces = _joined(self._pieces, value.get("content"))
+            return ()
         read = _READERS.get(kind) if isinstance(kind, str) else None
-        return tuple(read(self, value)) if read is not None else ()
+        return (*self._whole(), *(read(self, value) if read is not None else ()))
+
+    def end(self) -> tuple[Event, ...]:
+        """What was being said when the stream broke off."""
+        begun = tuple(event for text in self._said.values() for event in _said(text))
+        self._said.clear()
+        return (*self._whole(), *begun)
+
+    def _whole(self) -> Iterator[Event]:
+        """Gemini's message that came in pieces: it has no end but that something else comes."""
+        text, self._pieces = self._pieces, ""
+        yield from _said(text)
 
     # ── gradent's own form ──
 
@@ -108,7 +131,7 @@ class Translator:
             tool=_text(value.get("tool")) or "tool",
             title=_text(value.get("title")),
             incidental=value.get("incidental") is True,
-            own=value.get("by") == _OURS,
+            own=value.get("by") == NAME,
         )
 
     def _native_completed(self, value: Mapping[str, Any]) -> Iterator[Event]:
@@ -121,7 +144,7 @@ class Translator:
             changed=value.get("changed") is not False,
             error=_reason(value.get("error")) if value.get("ok") is False else None,
             incidental=value.get("incidental") is True,
-            own=value.get("by") == _OURS,
+            own=value.get("by") == NAME,
         )
 
     def _native_ended(self, value: Mapping[str, Any]) -> Iterator[Event]:
@@ -167,7 +190,8 @@ class Translator:
             yield Used(input_tokens=tokens, output_tokens=_number(usage.get("output_tokens")), cost_usd=cost)
         subtype, said = _text(value.get("subtype")), _text(value.get("result"))
         if value.get("is_error") is True or subtype.startswith("error"):
-            yield Ended(error=said or _SUBTYPES.get(subtype) or f"it ended with {subtype or 'an error'}")
+            how = f"it ended with {subtype if subtype.startswith('error') else 'an error'}"
+            yield Ended(error="; ".join(_texts(value.get("errors"))) or said or _SUBTYPES.get(subtype) or how)
         else:
             yield Ended(summary=said or None)
 
@@ -209,6 +233,27 @@ class Translator:
     def _opencode_text(self, value: Mapping[str, Any]) -> Iterator[Event]:
         yield from _said(_mapping(value.get("part")).get("text"))
 
+    def _opencode_step(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        """Each step has its own numbers, of which none is a part of another."""
+        part = _mapping(value.get("part"))
+        tokens = _mapping(part.get("tokens"))
+        cache = _mapping(tokens.get("cache"))
+        self._input += sum(_number(count) for count in (tokens.get("input"), cache.get("read"), cache.get("write")))
+        self._output += _number(tokens.get("output")) + _number(tokens.get("reasoning"))
+        cost = _money(part.get("cost"))
+        if cost is not None:
+            self._cost = (self._cost or 0.0) + cost
+        if tokens or cost is not None:
+            yield Used(input_tokens=_number(self._input), output_tokens=_number(self._output), cost_usd=self._cost)
+
+    # ── Codex and Gemini CLI have a message, OpenCode an object ──
+
+    def _warned(self, value: Mapping[str, Any]) -> Iterator[Event]:
+        error = _mapping(value.get("error"))
+        said = value.get("message") or _mapping(error.get("data")).get("message") or error.get("message")
+        if text := _text(said or error.get("name")):
+            yield Warned(text=text)
+
     # ── Codex ──
 
     def _codex_item(self, value: Mapping[str, Any]) -> Iterator[Event]:
@@ -243,9 +288,10 @@ class Translator:
             yield Ended(error=_reason(_mapping(value.get("error")).get("message")))
             return
         usage = _mapping(value.get("usage"))
-        self._input += _number(usage.get("input_tokens"))
-        self._output += _number(usage.get("output_tokens"))
-        yield Used(input_tokens=self._input, output_tokens=self._output, cost_usd=None)
+        if usage:  # the total of the thread so far, though its comment says "during the turn"
+            tokens = (_number(usage.get("input_tokens")), _number(usage.get("output_tokens")))
+            yield Used(input_tokens=tokens[0], output_tokens=tokens[1], cost_usd=None)
+        yield Ended()
 
     # ── Cursor ──
 
@@ -271,7 +317,7 @@ class Translator:
                 yield self._end(value.get("toolCallId"), value.get("content"))
             case "TEXT_MESSAGE_CONTENT":
                 id = str(_id(value.get("messageId")))
-                self._said[id] = (self._said.get(id, "") + str(value.get("delta") or ""))[:_SAID]
+                self._said[id] = _joined(self._said.get(id, ""), value.get("delta"))
                 while len(self._said) > 100:
                     self._said.popitem(last=False)
             case "TEXT_MESSAGE_END":
@@ -319,6 +365,8 @@ _READERS: Mapping[str, Any] = {
     "tool_result": Translator._gemini_tool_result,
     "message": Translator._gemini_message,
     "text": Translator._opencode_text,
+    "step_finish": Translator._opencode_step,
+    "error": Translator._warned,
     "item.started": Translator._codex_item,
     "item.completed": Translator._codex_item,
     "turn.completed": Translator._codex_turn,
@@ -345,9 +393,15 @@ _SUBTYPES = {
 
 
 def _stripped(name: str) -> tuple[str, bool]:
-    """A tool without the MCP server that offers it (`mcp__server__tool`), and whether that is gradent's."""
-    found = re.fullmatch(r"mcp__(.*?)__(.+)", name)
-    return (found[2], found[1] == _OURS) if found else (name, False)
+    """A tool without the MCP server that offers it, and whether that is gradent's.
+
+    `mcp__server__tool` in Claude Code, `mcp_server_tool` in Gemini CLI, `server_tool` in OpenCode.
+    """
+    found = re.fullmatch(rf"mcp__(.*?)__(.+)|mcp_([^_]+)_(.+)|({NAME})_(.+)", name)
+    if found is None:
+        return name, False
+    server, tool = (each for each in found.groups() if each is not None)
+    return tool, server == NAME
 
 
 def _title(tool: str, given: object) -> str:
@@ -357,6 +411,10 @@ def _title(tool: str, given: object) -> str:
         if isinstance(values.get(name), str) and values[name].strip():
             return one_line(f"{tool}: {values[name]}", 120)
     return tool
+
+
+def _joined(text: str, piece: object) -> str:
+    return (text + piece)[:_SAID] if isinstance(piece, str) else text
 
 
 def _said(text: object) -> Iterator[Said]:

@@ -8,7 +8,6 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from gradent_cli import __version__
 from gradent_cli.cli import streams
 from gradent_cli.errors import GradentError
 
@@ -42,9 +41,6 @@ def main() -> NoReturn:
 
 
 def _command(arguments: list[str]) -> int:
-    if arguments == ["--version"]:
-        sys.stdout.write(f"gradent {__version__}\n")
-        return 0
     from gradent_cli.cli import short
 
     code = short.run(arguments, os.environ)
@@ -57,22 +53,17 @@ def _command(arguments: list[str]) -> int:
 
 def _cannot_go_on(error: OSError) -> int:
     """What the machine refuses, most often our output (a full disk behind `>`)."""
-    what = f"{error.filename}: " if error.filename else ""
-    streams.say(f"cannot go on: {what}{error.strerror or error}")
+    streams.say(streams.cannot_go_on(error))
     streams.drop_output()
     return 74
 
 
 def _admit_bug(error: Exception) -> int:
-    """A defect of ours: one sentence for the person, the traceback for whoever mends it."""
-    import traceback
-
     from gradent_cli import logs, paths
 
-    where = None
+    config = door.config
     with suppress(GradentError):
-        config = door.config or paths.config_file(None, os.environ)
-        where = logs.write_crash("".join(traceback.format_exception(error)), config, os.environ)
-    hint = f"the details are in {where}; please report them" if where else "please report it"
-    streams.say(f"a bug: {type(error).__name__}; nothing more was done", hint)
-    return 70
+        config = config or paths.config_file(None, os.environ)
+    bug = logs.admit_bug(error, config, os.environ)
+    streams.say(bug.message, bug.hint)
+    return bug.exit_code

@@ -1,13 +1,13 @@
 """The agents, built from the config: what `run` hands to the corridor, and what lends its tools to others."""
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gradent_cli.dataclass import replace
 
 if TYPE_CHECKING:
     import sqlite3
@@ -117,6 +117,7 @@ def _own_environment(
     config: "Config", environ: Mapping[str, str], connection: "sqlite3.Connection", *, trigger: str, dry_run: bool
 ) -> dict[str, str]:
     """That of this process, but when scheduled with the PATH of the shell that installed it; `gradent` is on it."""
+    from gradent_cli.files import program
     from gradent_cli.history import History
 
     path = History(connection).fact("path") if trigger != "manual" else None
@@ -129,7 +130,7 @@ def _own_environment(
     }
     path = given.get("PATH", os.defpath)
     ours = Path(sys.executable).parent
-    if shutil.which("gradent", path=path) is None and (ours / "gradent").exists():
+    if program("gradent", path) is None and (ours / "gradent").exists():
         given["PATH"] = f"{path}{os.pathsep}{ours}"  # at the end: nothing else of ours is to be found first
     return given
 
@@ -146,13 +147,13 @@ def _command_agent(config: "Config", environ: Mapping[str, str]) -> "CommandAgen
         environ=environ,
         idle_timeout=agent.idle_timeout,
         grace=agent.grace,
+        mcp_server=_ourselves(config, "mcp"),
     )
 
 
 def _host(config: "Config", environ: Mapping[str, str]) -> "CommandAgent":
     """A Python process of our own (`cli.host`)."""
-    # -P: the folder that the run was started in is not to lend its modules to gradent itself.
-    argv = [sys.executable, "-P", "-u", "-m", "gradent_cli", "--config", str(config.path), "host"]
+    argv = _ourselves(config, "host")
     return replace(_command_agent(config, environ), argv=argv, stdin="none", name=config.settings.agent.kind)
 
 
@@ -171,6 +172,11 @@ def _llm_agent(config: "Config", environ: Mapping[str, str]) -> "LlmAgent":
         process=_host(config, environ),
         sources=bool(config.settings.study.sources),
     )
+
+
+def _ourselves(config: "Config", command: str) -> list[str]:
+    """The argv of one of our own commands; -P: the folder of the run is not to lend its modules to gradent itself."""
+    return [sys.executable, "-P", "-u", "-m", "gradent_cli", "--config", str(config.path), command]
 
 
 def function_of(config: "Config") -> str:

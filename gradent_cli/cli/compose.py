@@ -5,11 +5,11 @@ It knows nothing of Typer, so that a run that cron starts does not wait for it (
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gradent_cli.dataclass import replace
 from gradent_cli.records import ToolCall
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gradent_cli import __version__
-from gradent_cli.errors import GradentError, UnavailableError
+from gradent_cli.cli import streams
+from gradent_cli.errors import GradentError
 
 if TYPE_CHECKING:
     from gradent_cli.config import Config
@@ -25,17 +26,18 @@ _ABOUT = (
 def mcp(context: typer.Context) -> None:
     """For agents: serve the study tools to a model, over MCP on standard input and output, until the input ends.
 
-    In a run, what the tools did is told to the run.
+    In a run, what the tools did is told to the run. A call that is going on when the client goes away is finished.
     """
-    try:
-        import mcp.server.stdio  # noqa: F401
-    except ImportError as error:
-        raise UnavailableError("the mcp package is not installed", hint="pip install 'gradent-cli[mcp]'") from error
-    import anyio
-
+    from gradent_cli.agents.mcp import need_package
     from gradent_cli.config import load
 
-    anyio.run(_serve, load(context.obj, os.environ))
+    need_package()
+    import anyio
+
+    try:
+        anyio.run(_serve, load(context.obj, os.environ))
+    except* BrokenPipeError:  # the client went away before it had its answer
+        streams.drop_output()
 
 
 async def _serve(config: "Config") -> None:
@@ -53,6 +55,7 @@ async def _serve(config: "Config") -> None:
         Tool,
     )
 
+    from gradent_cli.agents.mcp import NAME
     from gradent_cli.agents.study.toolbox import TOOLS
     from gradent_cli.cli.tools import call
 
@@ -69,14 +72,22 @@ async def _serve(config: "Config") -> None:
         async with turn:
             try:
                 answer = await run_sync(call, config, os.environ, asked.name, asked.arguments or {})
-            except GradentError as error:
-                said = f"{error.message} ({error.hint})" if error.hint else error.message
-                return CallToolResult(content=[TextContent(text=said)], is_error=True)
+            except Exception as error:  # noqa: BLE001  a door of its own: the server goes on
+                return CallToolResult(content=[TextContent(text=_sentence(error, config))], is_error=True)
         text = json.dumps(answer, ensure_ascii=False)
         return CallToolResult(content=[TextContent(text=text)], structured_content=answer)
 
-    server = Server(
-        "gradent", version=__version__, instructions=_ABOUT, on_list_tools=list_tools, on_call_tool=call_tool
-    )
+    server = Server(NAME, version=__version__, instructions=_ABOUT, on_list_tools=list_tools, on_call_tool=call_tool)
     async with stdio_server() as (received, sent):
         await server.run(received, sent, server.create_initialization_options())
+
+
+def _sentence(error: Exception, config: "Config") -> str:
+    """What went wrong, for a model to read; a bug of ours is in the log as any other."""
+    if isinstance(error, OSError):
+        return streams.cannot_go_on(error)
+    if not isinstance(error, GradentError):
+        from gradent_cli import logs
+
+        error = logs.admit_bug(error, config.path, os.environ)
+    return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -33,6 +33,12 @@ def drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def cannot_go_on(error: OSError) -> str:
+    """What the machine refused, as a sentence."""
+    what = f"{error.filename}: " if error.filename else ""
+    return f"cannot go on: {what}{error.strerror or error}"
+
+
 def say(message: str, hint: str | None = None) -> None:
     """A sentence for the person on standard error, and what they can do."""
     from gradent_cli.text import clean

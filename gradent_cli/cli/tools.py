@@ -2,9 +2,10 @@
 
 import json
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,13 +25,20 @@ _WAIT = 60.0
 """Seconds that a call in a run waits for the one before it."""
 _LOOK = 0.2
 """As long as a run waits for its lock."""
+_PATIENCE = 10.0
+"""Seconds without a byte from a standard input that does not end, as an agent's shell may have and never close."""
 
 
 def tool(
     context: typer.Context,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Which tool; none lists them.")] = None,
     given: Annotated[
-        str | None, typer.Option("--input", metavar="JSON", help="The input. [default: what standard input has]")
+        str | None,
+        typer.Option(
+            "--input",
+            metavar="JSON",
+            help="The input. Without it what standard input has; with - however long that takes.",
+        ),
     ] = None,
 ) -> None:
     """For agents: call one of the study tools, with a JSON object as its input and one as its answer.
@@ -45,7 +53,12 @@ def tool(
             raise UsageError("no tool is named", hint=f"one of {', '.join(TOOLS)}")
         typer.echo(listed())
         return
-    fields = checked(name, _read(given) if name in TOOLS else {})
+    takes_any = name in TOOLS and bool(TOOLS[name].fields)
+    if given is None and takes_any:
+        given = _offered(os.environ)
+    elif given == "-":
+        given = _text(sys.stdin.buffer.read())
+    fields = checked(name, _parsed(given or ""))
     terminal.document(call(load(context.obj, os.environ), os.environ, name, fields))
 
 
@@ -146,10 +159,50 @@ def listed() -> str:
     return "\n".join(lines)
 
 
-def _read(given: str | None) -> dict[str, Any]:
+def _offered(environ: Mapping[str, str]) -> str:
+    """What standard input has for the tool: nothing on a terminal, or where it is that of the agent around it."""
+    if sys.stdin.isatty() or _is_the_agents(sys.stdin.fileno(), environ.get("GRADENT_EVENTS")):
+        return ""
+    return read_to_end(sys.stdin.fileno(), patience=_PATIENCE)
+
+
+def _is_the_agents(descriptor: int, events: str | None) -> bool:
+    """Whether it is the prompt or the context that the run gave its program, from which a script hands it on to us."""
+    if not events:
+        return False
+    ours = os.fstat(descriptor)
+    for name in ("prompt", "context.json"):
+        with suppress(OSError):
+            if os.path.samestat(ours, Path(events).with_name(name).stat()):
+                return True
+    return False
+
+
+def read_to_end(descriptor: int, *, patience: float) -> str:
+    """All that comes until its end.
+
+    Raises:
+        UsageError: for `patience` seconds nothing came, and it has not ended. To take that for no input would lose what
+            somebody slow still has to say.
+    """
+    read = bytearray()
+    while select.select([descriptor], [], [], patience)[0]:
+        chunk = os.read(descriptor, 65_536)
+        if not chunk:
+            return _text(read)
+        read += chunk
+    raise UsageError(
+        f"nothing came on standard input for {patience:g} seconds, and it has not ended",
+        hint="give the input with --input, '{}' for none; --input - waits as long as it takes",
+    )
+
+
+def _text(read: bytes | bytearray) -> str:
+    return read.decode(errors="replace")
+
+
+def _parsed(given: str) -> dict[str, Any]:
     """The input as an object; an empty one where there is none."""
-    if given is None:
-        given = "" if sys.stdin.isatty() else sys.stdin.read()
     if not given.strip():
         return {}
     try:

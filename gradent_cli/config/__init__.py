@@ -11,7 +11,6 @@ import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +35,7 @@ from gradent_cli.config.schema import (
     SourceSettings,
     StudySettings,
 )
+from gradent_cli.dataclass import dataclass
 from gradent_cli.errors import ConfigError
 
 __all__ = [

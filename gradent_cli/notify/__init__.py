@@ -5,13 +5,13 @@ One channel is one short file: payload, address, and what is permanent. `policy`
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import dataclass, replace
 from random import uniform
 from threading import Condition, Lock, Thread
 from threading import Event as Flag
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gradent_cli.dataclass import dataclass, replace
 from gradent_cli.errors import GradentError, NotifyError, StateError
 from gradent_cli.records import Delivery, DeliveryStatus, Message
 

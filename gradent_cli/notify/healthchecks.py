@@ -5,12 +5,12 @@ The endpoints are those of https://healthchecks.io/docs/http_api/, run ids those
 https://healthchecks.io/docs/measuring_script_run_time/.
 """
 
-from dataclasses import dataclass
 from queue import SimpleQueue
 from random import uniform
 from threading import Event, Thread
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from gradent_cli.dataclass import dataclass
 from gradent_cli.text import clean, one_line
 
 SECONDS_PER_TRY = 5.0

@@ -1,13 +1,11 @@
 """Keeping quiet: which message has to wait, which ones are told as one, and how many a schedule makes."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from hashlib import sha256
 from itertools import takewhile
 from urllib.parse import urlsplit
 
-from gradent_cli.explain import clock_changes
+from gradent_cli.dataclass import dataclass
 from gradent_cli.frequency import next_times
 from gradent_cli.records import Event, Message
 from gradent_cli.text import clean, count, cut_bytes, one_line
@@ -60,6 +58,8 @@ def quiet_until(now: datetime, hours: str, zone: tzinfo) -> datetime | None:
 
 
 def _moment(wall: datetime, zone: tzinfo) -> datetime:
+    from gradent_cli.explain import clock_changes
+
     early, late = sorted(wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     skipped = early.astimezone(zone).replace(tzinfo=None) != wall
     return next(clock_changes(zone, early, late)).at if skipped else early
@@ -115,6 +115,8 @@ def fold(waiting: Sequence[Message], run_id: str | None, zone: tzinfo) -> tuple[
     ]
     if len(stale) < 2:
         return None
+    from hashlib import sha256
+
     completed = [message for message in stale if message.event == "completed"]
     runs = len({message.run_id for message in completed})
     ids = tuple(message.id for message in stale)

@@ -7,13 +7,12 @@ others keep a unit per job under a name of ours; they share one protocol.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import tzinfo
-from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from gradent_cli.dataclass import dataclass
 from gradent_cli.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -193,6 +192,8 @@ def follow(job: Job, environ: Mapping[str, str]) -> str | None:
 def unit_name(config: Path) -> str:
     """`gradent-<stem>-<8 hex of the absolute path>`, in letters that every scheduler takes in a name."""
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", config.stem)[:40]
+    from hashlib import sha256
+
     return f"gradent-{stem}-{sha256(os.fsencode(config)).hexdigest()[:8]}"
 
 

@@ -8,7 +8,7 @@ DAEMONS = frozenset({"cron", "crond", "CRON", "CROND"})
 """What cron daemons, and the children that they make for a job, are called."""
 # What systemd-cron calls a job's unit (https://manpages.debian.org/bookworm/systemd-cron/systemd.cron.7.en.html), and
 # how the kernel tells it (https://man7.org/linux/man-pages/man7/cgroups.7.html, /proc/PID/cgroup).
-_SYSTEMD_JOB = re.compile(r"/cron-[^/]+\.service$", re.MULTILINE)
+_SYSTEMD_JOB = r"/cron-[^/]+\.service$"
 
 
 def fired_by_cron(proc: Path = Path("/proc")) -> bool:
@@ -17,7 +17,7 @@ def fired_by_cron(proc: Path = Path("/proc")) -> bool:
     False where that cannot be seen.
     """
     with suppress(OSError):
-        if _SYSTEMD_JOB.search((proc / "self" / "cgroup").read_text(errors="replace")):
+        if re.search(_SYSTEMD_JOB, (proc / "self" / "cgroup").read_text(errors="replace"), re.MULTILINE):
             return True
     process = "self"
     for _ in range(8):  # cron, its child for the job, a shell, perhaps a wrapper such as nice or flock
