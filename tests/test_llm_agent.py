@@ -702,7 +702,8 @@ def test_a_price_that_is_known_can_be_limited() -> None:
     environ = {"OPENAI_API_KEY": KEY}
     Model(name="openai:gpt-5-mini").preflight(environ, limited=True)
     use = Use(input_tokens=1_000_000, output_tokens=100_000)
-    assert Model(name="openai:gpt-5-mini").cost(use) is not None
+    assert (Model(name="openai:gpt-5-mini").cost(use) or 0) > 0
+    assert Model(name="openai:gpt-5-mini").cost(use) == Model(name="openai:gpt-5-mini").cost(use, "of-tomorrow")
     assert Model(name="openai:gpt-5-mini", prices=(1.0, 2.0)).cost(use) == pytest.approx(1.2)
     assert Model(name="gpt-5-mini", base_url="http://127.0.0.1:1/v1").cost(use) is None
     assert Model(name="gpt-5-mini", base_url="https://api.openai.com/v1").cost(use) is not None

@@ -5,10 +5,11 @@ and whatever hangs in it ends with its run. Here is what the run itself has to k
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradent_cli.agents import RunContext
 from gradent_cli.agents.command import CommandAgent
@@ -130,15 +131,13 @@ class Model:
             return (per_input * float(usage.input_tokens or 0) + per_output * float(usage.output_tokens or 0)) / 1e6
         from genai_prices import calc_price
 
-        name = name or (self.name if self.base_url else self.name.partition(":")[2])
-        try:
-            if self.base_url:  # by the name alone, a model of one's own could be taken for that of a company
-                priced = calc_price(usage, name, provider_api_url=self.base_url)
-            else:
-                priced = calc_price(usage, name, provider_id=self.provider)
-        except (LookupError, ValueError):  # no such model, or a use that cannot be
-            return None
-        return float(priced.total_price)
+        own = self.name if self.base_url else self.name.partition(":")[2]
+        # By its name alone, a model of one's own could be taken for that of a company.
+        whose: dict[str, Any] = {"provider_api_url": self.base_url} if self.base_url else {"provider_id": self.provider}
+        for each in filter(None, (name, own)):
+            with suppress(LookupError, ValueError):  # no such model, or a use that cannot be
+                return float(calc_price(usage, each, **whose).total_price)
+        return None
 
     def preflight(self, environ: Mapping[str, str], *, limited: bool) -> None:
         """Whether the library, the key, the price and the server are there; nothing is asked, so nothing costs.
