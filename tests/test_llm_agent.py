@@ -453,6 +453,7 @@ def test_the_money_of_a_day_is_limited(converse: Callable[..., Told], provider: 
 @pytest.mark.parametrize(
     ("name", "variables"),
     [
+        ("openai:gpt-5-mini", {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "{url}"}),
         ("openai-chat:tiny", {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "{url}"}),
         ("ollama:tiny:8b", {"OLLAMA_API_KEY": KEY, "OLLAMA_BASE_URL": "{url}"}),
     ],
@@ -468,7 +469,12 @@ def test_a_provider_by_its_name(
     provider.key = KEY
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value.format(url=provider.url))
-    assert converse(name=name, base_url=None).end["type"] == "run.completed"
+    provider.script = [("check", {}), ("log", {}), "Done."]
+    told = converse(name=name, base_url=None)
+    assert told.end["summary"] == "Done."
+    assert [tool for tool, error in told.tools[:2]] == ["check", "log"]
+    assert told.usage[-1]["input_tokens"] == 3000
+    assert (told.usage[-1]["cost_usd"] is None) == (name != "openai:gpt-5-mini")
     assert provider.asked[-1]["model"] == name.partition(":")[2]
     provider.key = KEY + "2"
     assert "refused the key" in converse(name=name, base_url=None).end["error"]

@@ -1,4 +1,6 @@
-"""The chat completions of an OpenAI-compatible server, on loopback, as https://platform.openai.com/docs has them.
+"""An OpenAI-compatible server on loopback: chat completions, and the responses by which OpenAI's own models are asked.
+
+Both are as https://platform.openai.com/docs/api-reference has them.
 
 `script` is what the model does, one answer a request: words, tool calls, or an `Answer` that breaks something. A
 function of the request takes its place where the model has to look at what it was told.
@@ -52,7 +54,8 @@ class OpenAI:
         return [_json(each["content"]) for each in self.asked[-1]["messages"] if each["role"] == "tool"]
 
     def _answer(self, request: Request) -> Answer:
-        if request.path != "/v1/chat/completions":
+        complete = {"/v1/chat/completions": self._completion, "/v1/responses": self._response}.get(request.path)
+        if complete is None:
             return failing(404, "Not Found")
         self.keys.append({name.lower(): value for name, value in request.headers.items()}.get("authorization", ""))
         if self.key is not None and self.keys[-1] != f"Bearer {self.key}":
@@ -63,7 +66,7 @@ class OpenAI:
             turn = self.script(body)
         else:
             turn = self.script[min(len(self.asked), len(self.script)) - 1]
-        return turn if isinstance(turn, Answer) else self._completion(body, turn)
+        return turn if isinstance(turn, Answer) else complete(body, turn)
 
     def _completion(self, body: dict[str, Any], turn: str | Call | list[Call]) -> Answer:
         message: dict[str, Any] = {"role": "assistant", "content": turn}
@@ -81,6 +84,35 @@ class OpenAI:
         }
         if self.tokens is not None:
             document["usage"] = self.tokens
+        return Answer(200, json.dumps(document).encode(), {"Content-Type": "application/json"})
+
+    def _response(self, body: dict[str, Any], turn: str | Call | list[Call]) -> Answer:
+        output: list[dict[str, Any]] = []
+        if isinstance(turn, str):
+            content = [{"type": "output_text", "text": turn, "annotations": []}]
+            output.append({"type": "message", "id": "msg_1", "role": "assistant", "content": content})
+        for tool, given in [] if isinstance(turn, str) else turn if isinstance(turn, list) else [turn]:
+            id = f"call_{next(self.ids)}"
+            call = {"type": "function_call", "id": f"fc_{id}", "call_id": id, "name": tool}
+            output.append({**call, "arguments": given if isinstance(given, str) else json.dumps(given)})
+        document = {
+            "id": "resp_1",
+            "object": "response",
+            "created_at": 1_790_000_000,
+            "model": body["model"],
+            "status": "completed",
+            "output": [{**each, "status": "completed"} for each in output],
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+            "usage": {
+                "input_tokens": TOKENS["prompt_tokens"],
+                "input_tokens_details": {"cached_tokens": 0},
+                "output_tokens": TOKENS["completion_tokens"],
+                "output_tokens_details": {"reasoning_tokens": 0},
+                "total_tokens": TOKENS["total_tokens"],
+            },
+        }
         return Answer(200, json.dumps(document).encode(), {"Content-Type": "application/json"})
 
     def _call(self, tool: str, given: Any) -> dict[str, Any]:
