@@ -15,7 +15,9 @@ def main() -> None:
     elif not tick.nothing_is_due(arguments, os.environ, time.time()):
         from gradent_cli import cli
 
-        cli.main()
+        code = cli.call()
+        # All is written, and nothing waits for its end: taking the interpreter apart would cost as much as starting it.
+        os._exit(code)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ else:
             namespace = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
             defaults = {name: namespace.pop(name) for name in names if name in namespace}
             made = type(cls)(cls.__name__, cls.__bases__, {**_METHODS, **namespace, "__slots__": names})
+            made.__qualname__ = cls.__qualname__
             made._fields, made._defaults, made._compared = names, defaults, attrgetter(*names)
             made.__init__ = _initialiser(made, names, defaults, 0 if kw_only else len(names))
             made.__match_args__ = () if kw_only else names

@@ -25,10 +25,16 @@ door = _Door()
 
 
 def main() -> NoReturn:
-    """Run the command line and exit with a code of `errors`."""
+    """As `call`, and exit."""
+    sys.exit(call())
+
+
+def call() -> int:
+    """Run the command line. Returns a code of `errors`; all that was said is written then."""
     streams.prepare()
     try:
         code = _command(sys.argv[1:])
+        sys.stdout.flush()
     except GradentError as error:
         if error.message:  # else the help was asked for by saying nothing, and has been shown
             streams.say(error.message, error.hint)
@@ -37,7 +43,10 @@ def main() -> NoReturn:
         code = _cannot_go_on(error)
     except Exception as error:  # noqa: BLE001  the door: nobody further out could explain it
         code = _admit_bug(error)
-    sys.exit(code)
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return code
 
 
 def _command(arguments: list[str]) -> int:

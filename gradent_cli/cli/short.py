@@ -4,6 +4,7 @@ Typer and pydantic cost twenty times what Python needs to start, and at nearly e
 the one before. Whatever is not clear (another line, a config that has changed) is left to the long way.
 """
 
+import gc
 import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -41,10 +42,12 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int | None:
     line = asked(arguments)
     if line is None:
         return None
+    gc.disable()  # a run is over before there is anything worth collecting
     from gradent_cli import snapshot
 
     config = snapshot.load(line.config, environ)
     if config is None:
+        gc.enable()
         return None
     from gradent_cli.cli import compose, door, streams
 

@@ -9,7 +9,6 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -133,6 +132,8 @@ def _listener(events: str | None, watch: "Callable[[ToolCall], None]") -> "Calla
     """Tells the run, under ids that no other call of it has, and `watch`."""
     if not events:
         return watch
+    from secrets import token_hex
+
     from gradent_cli.agents.events import tool_listener
 
     tell, token = tool_listener(Path(events)), token_hex(3)
