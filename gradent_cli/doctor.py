@@ -58,7 +58,12 @@ def examine(config_file: Path, environ: Mapping[str, str], now: datetime) -> tup
         disk(config.state_dir, _free(config.state_dir)),
     ]
     checks += [_clock(past, now, zone), *_schedule(config, past, environ, now)]
-    checks += [_agent(config, past, environ), *_network(config, now, zone), *noise(config), *_last_run(past, zone)]
+    checks += [
+        _agent(config, past, environ, in_job=False),
+        *_network(config, now, zone),
+        *noise(config),
+        *_last_run(past, zone),
+    ]
     checks += _backlogs(config, zone)
     return tuple(checks)
 
@@ -88,7 +93,7 @@ def seen_by_job(config_file: Path, environ: Mapping[str, str], now: datetime) ->
     checks += loaded
     if config is not None:
         past, state = _state(config)
-        checks += [*state, _agent(config, past, environ), *_channels(config)]
+        checks += [*state, _agent(config, past, environ, in_job=True), *_channels(config)]
     return tuple(checks)
 
 
@@ -426,15 +431,41 @@ def mail(config: "Config", variables: Mapping[str, str], sendmail: Path = _SENDM
 # ── what a run uses ──
 
 
-def _agent(config: "Config", past: "History | None", environ: Mapping[str, str]) -> Check:
-    """Whether what cron would start is there. It is not started."""
+def _agent(config: "Config", past: "History | None", environ: Mapping[str, str], *, in_job: bool) -> Check:
+    """Whether what cron would start is there. It is not started. `in_job`: whether `environ` is that of a job."""
     agent, study = config.settings.agent, config.settings.study
-    if agent.kind not in ("study", "command"):
-        return _fine("agent", f"a Python function, {agent.callable or agent.kind}")
+    if agent.kind in ("study", "llm") and not study.sources:
+        return _warning("agent", "it has no assignments to read", "gradent config set --source URL")
     if agent.kind == "study":
-        if not study.sources:
-            return _warning("agent", "it has no assignments to read", "gradent config set --source URL")
         return _fine("agent", f"built in, with {count(len(study.sources), 'source')}")
+    if agent.kind == "llm":
+        return _model(config, environ, in_job=in_job)
+    if agent.kind == "command":
+        return _program(config, past, environ)
+    return _fine("agent", f"a Python function, {agent.callable or agent.kind}")
+
+
+def _model(config: "Config", environ: Mapping[str, str], *, in_job: bool) -> Check:
+    """Whether a language model could be spoken with. It is not."""
+    from gradent_cli.agents.llm import Limits, Model
+
+    own = {name: value.get_secret_value() for name, value in config.settings.agent.env.items()}
+    model = Model.from_settings(config.settings.llm)
+    try:
+        model.preflight({**environ, **own}, limited=Limits.from_settings(config.settings.llm).of_money)
+    except GradentError as error:
+        return _refused("agent", error)
+    if not in_job and not model.keys_in(own) and (names := model.keys_in(environ)):
+        return _warning(
+            "agent",
+            f"the key of {model.name} is only in this shell's environment ({names[0]}), and cron will not see it",
+            "gradent config set llm.api_key -",
+        )
+    return _fine("agent", f"the language model {model.name}{f' at {model.base_url}' if model.base_url else ''}")
+
+
+def _program(config: "Config", past: "History | None", environ: Mapping[str, str]) -> Check:
+    agent = config.settings.agent
     if agent.cwd is not None and not os.path.isdir(agent.cwd):  # noqa: PTH112  never raises
         return _failed("agent", f"agent.cwd, {agent.cwd}, is not a folder", f"mkdir -p {agent.cwd}")
     from gradent_cli.agents import mcp

@@ -160,6 +160,11 @@ class History:
         rows = self._rows("SELECT started_at FROM runs WHERE trigger = 'cron' ORDER BY number DESC LIMIT 1")
         return _moment(rows[0]["started_at"]) if rows else None
 
+    def spent(self, since: datetime) -> float:
+        """US dollars that language models have cost in the runs that began at or after this moment."""
+        rows = self._rows("SELECT total(cost_usd) AS spent FROM runs WHERE started_at >= ?", to_text(since))
+        return float(rows[0]["spent"])
+
     # ── facts: what was seen last ──
 
     def fact(self, key: str) -> str | None:

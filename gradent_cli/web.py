@@ -5,11 +5,11 @@ httpx is imported at the first request and its one client (and TLS context) serv
 
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gradent_cli import __version__
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 USER_AGENT = f"gradent/{__version__}"
 _making = threading.Lock()
 _BROKEN = "the server's answer is not valid HTTP or stopped half way"
+_NO_NAME = "the server's name could not be found (is there a network?)"
+_T = TypeVar("_T")
 
 
 class WebError(Exception):
@@ -55,22 +57,60 @@ def request(
     Raises:
         WebError: no connection, no answer in time, a broken answer, or a URL that cannot be one.
     """
-    outcome: list[Answer | BaseException] = []
     deadline = monotonic() + seconds
+    return _within(
+        seconds, lambda: _attempt(method, url, json, content, headers, deadline, limit, follow=follow_redirects)
+    )
 
-    def work() -> None:
+
+def reach(url: str, *, seconds: float) -> None:
+    """Open a connection to the server of this address and close it again; nothing is said.
+
+    Where a proxy stands between, there is nothing to look at.
+
+    Raises:
+        WebError: there is no connection within `seconds`.
+    """
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    proxies = getproxies()
+    if (parts.scheme in proxies or "all" in proxies) and not proxy_bypass(host):
+        return
+
+    def connect() -> None:
         try:
-            outcome.append(_attempt(method, url, json, content, headers, deadline, limit, follow=follow_redirects))
-        except BaseException as error:  # noqa: BLE001  raised below, in the thread that asked
-            outcome.append(error)
+            socket.create_connection((host, port), timeout=seconds).close()
+        except socket.gaierror:
+            raise WebError(_NO_NAME) from None
+        except TimeoutError:
+            raise WebError("no answer in time") from None
+        except OSError as error:
+            raise WebError(f"the connection failed: {(error.strerror or type(error).__name__).lower()}") from None
 
-    thread = threading.Thread(target=work, daemon=True)
+    _within(seconds, connect)
+
+
+def _within(seconds: float, work: Callable[[], _T]) -> _T:
+    """What `work` gives, in a thread that is left behind when it overruns."""
+    outcome: list[_T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:  # noqa: BLE001  raised below, in the thread that asked
+            failure.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(seconds)
+    if failure:
+        raise failure[0]
     if not outcome:
         raise WebError(f"no complete answer within {seconds:g} seconds")
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
     return outcome[0]
 
 
@@ -159,7 +199,7 @@ def _reason(error: "httpx.HTTPError") -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, socket.gaierror):
-            return "the server's name could not be found (is there a network?)"
+            return _NO_NAME
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the server's certificate is not trusted: {cause.verify_message}"
         if isinstance(cause, ssl.SSLError):

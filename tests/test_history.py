@@ -8,7 +8,7 @@ from gradent_cli.database import Connection, after_commit, open_database
 from gradent_cli.errors import StateError
 from gradent_cli.history import History
 from gradent_cli.outbox import Outbox
-from gradent_cli.records import Delivery, Message, Run, ToolCall
+from gradent_cli.records import Delivery, Message, Run, ToolCall, Usage
 from tests.street.clock import NOW
 
 RUN = Run(id="20261123-090000-aaaa", trigger="manual", status="running", agent="study", started_at=NOW)
@@ -185,3 +185,13 @@ def test_facts_are_replaced(history):
     history.remember("path", "/bin")
     history.remember("path", "/usr/bin")
     assert history.fact("path") == "/usr/bin"
+
+
+def test_what_models_have_cost_since_a_moment(history):
+    """The runs that began from then on; those without a price, or before, count nothing."""
+    assert history.spent(NOW) == 0
+    for number, cost in ((-1, 4.0), (0, 0.5), (1, None), (2, 0.25)):
+        history.add(ended(number))
+        history.used(f"run-{number}", Usage(input_tokens=1, cost_usd=cost))
+    assert history.spent(NOW) == 0.75
+    assert history.spent(NOW + timedelta(seconds=1)) == 0.25

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-HEAVY = ["httpx", "icalendar", "recurring_ical_events", "tomlkit", "tomli_w", "rich", "asyncio", "logging"]
+MODELS = {"pydantic_ai", "openai", "genai_prices"}
+HEAVY = ["httpx", "icalendar", "recurring_ical_events", "tomlkit", "tomli_w", "rich", "asyncio", "logging", *MODELS]
 SETTINGS = {"asyncio", "logging"}
 """What pydantic-settings brings along."""
 
@@ -68,7 +69,7 @@ def student(home):
 
 def test_a_study_run_imports_only_what_it_needs(student):
     """Without a calendar there is no XML, and words are looked at only where there are new ones."""
-    never = {"xml", "httpx", "icalendar", "recurring_ical_events", "statistics", "tomlkit", "rich"}
+    never = {"xml", "httpx", "icalendar", "recurring_ical_events", "statistics", "tomlkit", "rich", *MODELS}
     demands = "gradent_cli.agents.study.demands"
     calendars = {f"gradent_cli.agents.study.{name}" for name in ("calendars", "recurrence", "caldav", "publish")}
     first = modules("run", "--quiet")
@@ -79,3 +80,13 @@ def test_a_study_run_imports_only_what_it_needs(student):
     assert "gradent_cli.agents.study.schedule" in second
     assert {name.partition(".")[0] for name in second} & never == set()
     assert demands not in second
+
+
+def test_a_run_with_a_model_does_not_import_its_library(student, home):
+    """It takes seconds, and belongs to the process that speaks with the model; not even what is missing needs it."""
+    path = home / ".config/gradent/config.toml"
+    llm = '[agent]\nkind = "llm"\n[llm]\nmodel = "tiny"\nbase_url = "http://127.0.0.1:1/v1"\n'
+    path.write_text(llm + path.read_text())
+    found = modules("run", "--quiet")
+    assert "gradent_cli.agents.llm" in found
+    assert {name.partition(".")[0] for name in found} & MODELS == set()

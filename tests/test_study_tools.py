@@ -90,6 +90,17 @@ def test_check_gives_what_is_still_to_do(desk: Desk) -> None:
     assert answer["errors"] == answer["warnings"] == []
 
 
+def test_check_gives_the_beginning_of_each_text(desk: Desk) -> None:
+    """As much as all of them together leave room for, in one line."""
+    essay = f'{ESSAY}notes = """Ten sources.\n{"x" * 600}"""\n'
+    (desk.folder / "list.toml").write_text(essay)
+    (only,) = desk.call("check")["assignments"]
+    assert only["description"].startswith("Ten sources. xxx")
+    assert len(only["description"]) == 500
+    (desk.folder / "list.toml").write_text("".join(essay.replace('"essay"', f'"{number}"') for number in range(80)))
+    assert {len(each["description"]) for each in desk.call("check")["assignments"]} == {250}
+
+
 def test_a_source_that_cannot_be_read_is_in_the_errors(desk: Desk) -> None:
     """What was known of it is still given."""
     (desk.folder / "list.toml").unlink()

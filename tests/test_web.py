@@ -182,6 +182,33 @@ def test_a_slow_name_look_up_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     let_go.set()
 
 
+def test_a_server_is_reached_without_a_word() -> None:
+    """The connection is opened and closed: whoever asks nothing pays nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(LATEST)
+        web.reach(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", seconds=LATEST)
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.recv(1) == b""
+
+
+def test_a_server_that_cannot_be_reached_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens, or the name is unknown; with a proxy between there is nothing to look at."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    with pytest.raises(web.WebError, match="the connection failed: connection refused"):
+        web.reach(url, seconds=LATEST)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    web.reach(url, seconds=LATEST)
+
+    def nowhere(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    with pytest.raises(web.WebError, match="name could not be found"):
+        web.reach("https://models.example/v1", seconds=LATEST)
+
+
 @pytest.mark.parametrize(
     "bytes_sent",
     [

@@ -68,7 +68,7 @@ class Translator:
             id=_id(value.get("id")),
             tool=_text(value.get("tool")) or "tool",
             title=_text(value.get("title")),
-            incidental=False,
+            incidental=value.get("incidental") is True,
             own=value.get("by") == NAME,
         )
 
@@ -81,7 +81,7 @@ class Translator:
             details=_texts(value.get("details")),
             changed=value.get("changed") is not False,
             error=_reason(value.get("error")) if value.get("ok") is False else None,
-            incidental=False,
+            incidental=value.get("incidental") is True,
             own=value.get("by") == NAME,
         )
 

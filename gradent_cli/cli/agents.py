@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gradent_cli.agents import Agent
     from gradent_cli.agents.callable import CallableAgent
     from gradent_cli.agents.command import CommandAgent
+    from gradent_cli.agents.llm import LlmAgent
     from gradent_cli.agents.study import StudyAgent
     from gradent_cli.agents.study.cache import FeedCache
     from gradent_cli.agents.study.calendars import Calendar
@@ -42,6 +43,8 @@ def open_agent(
     environ = _own_environment(config, environ, connection, trigger=trigger, dry_run=dry_run)
     if kind == "command":
         return _command_agent(config, environ)
+    if kind == "llm":
+        return _llm_agent(config, environ)
     return _callable_agent(config, environ)
 
 
@@ -148,14 +151,26 @@ def _command_agent(config: "Config", environ: Mapping[str, str]) -> "CommandAgen
     )
 
 
+def _host(config: "Config", environ: Mapping[str, str]) -> "CommandAgent":
+    """A Python process of our own (`cli.host`)."""
+    argv = _ourselves(config, "host")
+    return replace(_command_agent(config, environ), argv=argv, stdin="none", name=config.settings.agent.kind)
+
+
 def _callable_agent(config: "Config", environ: Mapping[str, str]) -> "CallableAgent":
     from gradent_cli.agents.callable import CallableAgent
 
-    agent, argv = config.settings.agent, _ourselves(config, "host")
-    return CallableAgent(
-        function=function_of(config),
-        process=replace(_command_agent(config, environ), argv=argv, stdin="none", name=agent.kind),
-        name=agent.kind,
+    return CallableAgent(function=function_of(config), process=_host(config, environ), name=config.settings.agent.kind)
+
+
+def _llm_agent(config: "Config", environ: Mapping[str, str]) -> "LlmAgent":
+    from gradent_cli.agents.llm import Limits, LlmAgent, Model
+
+    return LlmAgent(
+        model=Model.from_settings(config.settings.llm),
+        limits=Limits.from_settings(config.settings.llm),
+        process=_host(config, environ),
+        sources=bool(config.settings.study.sources),
     )
 
 

@@ -63,8 +63,14 @@ def tool(
     terminal.document(call(load(context.obj, os.environ), os.environ, name, fields))
 
 
-def call(config: "Config", environ: Mapping[str, str], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a tool answers; the run that this is in hears of it, and outside a run nobody does.
+def call(
+    config: "Config",
+    environ: Mapping[str, str],
+    name: str,
+    given: Mapping[str, Any],
+    watch: "Callable[[ToolCall], None]" = lambda _: None,
+) -> dict[str, Any]:
+    """What a tool answers; the run that this is in hears of it, and outside a run only `watch` does.
 
     Raises:
         RunGoingOnError: a run is going on that this is no part of.
@@ -87,7 +93,7 @@ def call(config: "Config", environ: Mapping[str, str], name: str, given: Mapping
         round = RunContext(
             run_id=environ.get("GRADENT_RUN_ID", ""),
             started_at=datetime.now(UTC),
-            tools=ToolCallTracker(lambda: datetime.now(UTC), _listener(events)),
+            tools=ToolCallTracker(lambda: datetime.now(UTC), _listener(events, watch)),
             previous=None,
             log=lambda _: None,
         )
@@ -132,16 +138,21 @@ def _turn(state: Path, events: str | None) -> Iterator[None]:
         yield
 
 
-def _listener(events: str | None) -> "Callable[[ToolCall], None]":
-    """Tells the run, under ids that no other call of it has."""
+def _listener(events: str | None, watch: "Callable[[ToolCall], None]") -> "Callable[[ToolCall], None]":
+    """Tells the run, under ids that no other call of it has, and `watch`."""
     if not events:
-        return lambda _: None
+        return watch
     from secrets import token_hex
 
     from gradent_cli.agents.events import tool_listener
 
     tell, token = tool_listener(Path(events)), token_hex(3)
-    return lambda each: tell(replace(each, id=f"{each.tool}-{token}"))
+
+    def listen(each: "ToolCall") -> None:
+        tell(replace(each, id=f"{each.tool}-{token}"))
+        watch(each)
+
+    return listen
 
 
 def listed() -> str:

@@ -25,7 +25,7 @@ _BODY_BYTES = 3500
 
 def started(run: Run) -> Message:
     """The agent begins."""
-    if run.agent == "study":
+    if run.agent in ("study", "llm"):
         text = "Checking for updates & planning study sessions..."
     else:
         text = f"The {run.agent} agent is at work."

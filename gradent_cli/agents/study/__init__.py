@@ -112,7 +112,7 @@ class StudyAgent:
             ConfigError: there is no source.
         """
         if not self._sources:
-            raise ConfigError("no source of assignments is configured", hint="gradent config set --source URL")
+            raise no_source()
 
     def run(self, context: RunContext) -> Report:
         """Check, assess, suggest and schedule once.
@@ -511,6 +511,11 @@ class StudyAgent:
             raise StateError(f"cannot read {self._plan_path}: {error.strerror or error}") from error
         if current != content:
             write_atomic(self._plan_path, content)
+
+
+def no_source() -> ConfigError:
+    """What whoever works on assignments says when nothing gives any."""
+    return ConfigError("no source of assignments is configured", hint="gradent config set --source URL")
 
 
 def _still_open(statuses: "Iterable[tuple[Known, Status]]") -> "list[Known]":

@@ -22,6 +22,10 @@ from gradent_cli.records import Assessment, Assignment, LogEntry, Session, Sugge
 from gradent_cli.text import one_line
 
 _MOST_HOURS = 200.0
+_DESCRIPTION = 500
+"""Characters of an assignment's own text, enough to judge it by."""
+_DESCRIPTIONS = 20_000
+"""And of all together, as a model reads and pays for them again with each answer."""
 
 
 class StudyTools:
@@ -54,9 +58,10 @@ class StudyTools:
         seen = self._agent.check(context)
         now, worked = context.started_at, self._store.progress.logged()
         open = {each.id for each in seen.open}
+        room = min(_DESCRIPTION, _DESCRIPTIONS // max(1, len(open)))
         return {
             "assignments": [
-                _assignment(each, worked, now) for each in self._agent.known() if each.assignment.id in open
+                _assignment(each, worked, now, room) for each in self._agent.known() if each.assignment.id in open
             ],
             "summary": seen.summary,
             "errors": list(seen.errors),
@@ -273,7 +278,7 @@ def _utc(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _assignment(known: Known, worked: Mapping[str, int], now: datetime) -> dict[str, Any]:
+def _assignment(known: Known, worked: Mapping[str, int], now: datetime, room: int) -> dict[str, Any]:
     each, assessment = known.assignment, known.assessment
     return {
         "id": each.id,
@@ -286,6 +291,7 @@ def _assignment(known: Known, worked: Mapping[str, int], now: datetime) -> dict[
         "risk": assessment.risk if assessment else None,
         "difficulty": assessment.difficulty if assessment else None,
         "url": each.url,
+        "description": one_line(each.description, room),
     }
 
 
