@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradent_cli.agents import RunContext, ToolCallTracker
-from gradent_cli.agents.study import StudyAgent
+from gradent_cli.agents.study.agent import StudyAgent
 from gradent_cli.agents.study.cache import FeedCache
 from gradent_cli.agents.study.caldav import Collection, parse
 from gradent_cli.agents.study.calendars import open_calendar

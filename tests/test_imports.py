@@ -90,3 +90,21 @@ def test_a_run_with_a_model_does_not_import_its_library(student, home):
     found = modules("run", "--quiet")
     assert "gradent_cli.agents.llm" in found
     assert {name.partition(".")[0] for name in found} & MODELS == set()
+
+
+PLANNER = {f"gradent_cli.agents.study.{name}" for name in ("agent", "assess", "schedule", "store", "suggest")}
+
+
+@pytest.mark.parametrize("name", ["cache", "sources", "toolbox", "words"])
+def test_a_room_of_the_study_agent_does_not_bring_the_planner(name):
+    """A run tidies the feeds, an agent asks for the list of tools: neither plans anything."""
+    script = f"import sys, gradent_cli.agents.study.{name}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & PLANNER == set()
+
+
+def test_the_list_of_tools_does_not_bring_the_planner(quiet_agent):
+    """`gradent tool` without a name is what an agent reads first."""
+    found = modules("tool")
+    assert "gradent_cli.agents.study.toolbox" in found
+    assert found & PLANNER == set()

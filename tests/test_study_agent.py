@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from icalendar import Calendar
 
 from gradent_cli.agents import RunContext, ToolCallTracker
-from gradent_cli.agents.study import StudyAgent
+from gradent_cli.agents.study.agent import StudyAgent
 from gradent_cli.agents.study.calendars import open_calendar
 from gradent_cli.agents.study.progress import Progress
 from gradent_cli.agents.study.schedule import Rules, planned_minutes, schedule

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gradent_cli.agents import RunContext, ToolCallTracker
-from gradent_cli.agents.study import StudyAgent
+from gradent_cli.agents.study.agent import StudyAgent
 from gradent_cli.agents.study.calendars import open_calendar
 from gradent_cli.agents.study.schedule import Rules
 from gradent_cli.agents.study.sources import open_source

@@ -208,7 +208,7 @@ class LlmAgent:
         """
         self.process.preflight()
         if not self.sources:
-            from gradent_cli.agents.study import no_source
+            from gradent_cli.agents.study.sources import no_source
 
             raise no_source()
         self.model.preflight(self.process.environ, limited=self.limits.of_money)

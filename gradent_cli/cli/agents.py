@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gradent_cli.agents.callable import CallableAgent
     from gradent_cli.agents.command import CommandAgent
     from gradent_cli.agents.llm import LlmAgent
-    from gradent_cli.agents.study import StudyAgent
+    from gradent_cli.agents.study.agent import StudyAgent
     from gradent_cli.agents.study.cache import FeedCache
     from gradent_cli.agents.study.calendars import Calendar
     from gradent_cli.agents.study.publish import Publisher
@@ -50,7 +50,7 @@ def open_agent(
 
 def study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinfo, *, dry_run: bool) -> "StudyAgent":
     """The built-in agent with its sources and calendars; a dry run reads them and writes nothing."""
-    from gradent_cli.agents.study import StudyAgent
+    from gradent_cli.agents.study.agent import StudyAgent
     from gradent_cli.agents.study.cache import FeedCache
     from gradent_cli.agents.study.schedule import Rules
     from gradent_cli.agents.study.sources import open_source

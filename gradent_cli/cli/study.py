@@ -45,9 +45,9 @@ def plan(
         raise UsageError("--ics always writes the whole plan", hint="leave out --days")
     desk = open_desk(context)
     if ics is not None:
-        from gradent_cli.agents.study import KEEP_PAST, plan_ics
+        from gradent_cli.agents.study import plan_ics
 
-        listed, since = {each.assignment.id for each in desk.known}, desk.now - KEEP_PAST
+        listed, since = {each.assignment.id for each in desk.known}, desk.now - plan_ics.KEEP_PAST
         sessions = [each for each in desk.store.sessions.all() if each.ends_at > since and each.assignment_id in listed]
         _write(ics, plan_ics.render(sessions), what=count(len(sessions), "session"))
         return

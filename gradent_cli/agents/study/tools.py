@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gradent_cli.agents import RunContext, ToolCallTracker
-from gradent_cli.agents.study import Ground, Seen, StudyAgent, Work, dates, words
+from gradent_cli.agents.study import dates, words
+from gradent_cli.agents.study.agent import StudyAgent
 from gradent_cli.agents.study.assess import judged, own_hours
+from gradent_cli.agents.study.ground import Ground, Seen, Work
 from gradent_cli.agents.study.naming import Names
 from gradent_cli.agents.study.schedule import remaining_hours
 from gradent_cli.agents.study.spent import minutes_of

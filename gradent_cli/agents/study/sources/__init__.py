@@ -85,3 +85,8 @@ def by_due_date(assignments: Iterable[Assignment]) -> tuple[Assignment, ...]:
     return tuple(
         sorted(assignments, key=lambda each: (each.due_at is None, each.due_at or _ANY_TIME, each.title, each.key))
     )
+
+
+def no_source() -> ConfigError:
+    """What whoever works on assignments says when nothing gives any."""
+    return ConfigError("no source of assignments is configured", hint="gradent config set --source URL")
