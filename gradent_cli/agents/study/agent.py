@@ -360,13 +360,7 @@ class StudyAgent:
             call.done(
                 lines.in_a_row([*lines.plan_counts(changes), *lines.short_in_words(plan)])
                 or "Every session stays as it was",
-                details=lines.first(
-                    (
-                        *(lines.timed(each, self.zone) for each in changes.new),
-                        *(f"Moved: {lines.timed(each, self.zone)}" for each in changes.moved),
-                        *(f"Removed: {lines.timed(each, self.zone)}" for each in changes.removed),
-                    )
-                )
+                details=lines.first(lines.plan_lines(changes, self.zone))
                 + lines.first(
                     f"{names[each.assignment_id]}: {words.length(each.minutes)} does not fit. {each.remedy}"
                     for each in plan.short
@@ -390,23 +384,9 @@ class StudyAgent:
                 call.failed(pulled.error)
                 return (pulled.error,)
             pushed = self._publisher.push(now, missing=pulled.missing)
-            done = [
-                f"{number} {word}"
-                for number, word in ((pushed.new, "new"), (pushed.changed, "changed"), (pushed.removed, "removed"))
-                if number
-            ]
             call.done(
-                ", ".join(done) or "Every session is in it as it should be",
-                details=lines.first(
-                    (
-                        *(f"You moved: {lines.timed(each, self.zone)}" for each in pulled.moved),
-                        *(
-                            f"You took out: {lines.timed(each, self.zone)}; that work is planned no more"
-                            for each in pulled.declined
-                        ),
-                        *pulled.warnings,
-                    )
-                ),
+                lines.pushed_in_words(pushed) or "Every session is in it as it should be",
+                details=lines.first(lines.pulled_lines(pulled, self.zone)),
                 changed=bool(pulled.declined),
             )
             if pushed.errors:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
 
 from gradent_cli.agents.study import words
 from gradent_cli.agents.study.ground import Seen
@@ -12,6 +13,9 @@ from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes
 from gradent_cli.durations import spell
 from gradent_cli.records import Assessment, Assignment, Plan, Report, Session, Suggestion
 from gradent_cli.text import count
+
+if TYPE_CHECKING:
+    from gradent_cli.agents.study.publish import Pulled, Pushed
 
 _DETAILS = 12
 _TIMES = 3
@@ -77,7 +81,27 @@ def question(sessions: Sequence[Session], names: Names, zone: tzinfo, *, planned
     )
 
 
-def timed(session: Session, zone: tzinfo) -> str:
+def plan_lines(changes: PlanChanges, zone: tzinfo) -> Iterator[str]:
+    """How the plan differs from the one before, a line for each session."""
+    yield from (_timed(each, zone) for each in changes.new)
+    yield from (f"Moved: {_timed(each, zone)}" for each in changes.moved)
+    yield from (f"Removed: {_timed(each, zone)}" for each in changes.removed)
+
+
+def pulled_lines(pulled: "Pulled", zone: tzinfo) -> Iterator[str]:
+    """What the student did in their own calendar, a line for each session, and what could not be read there."""
+    yield from (f"You moved: {_timed(each, zone)}" for each in pulled.moved)
+    yield from (f"You took out: {_timed(each, zone)}; that work is planned no more" for each in pulled.declined)
+    yield from pulled.warnings
+
+
+def pushed_in_words(pushed: "Pushed") -> str:
+    """`2 new, 1 removed`; empty when there was nothing to write."""
+    counts = ((pushed.new, "new"), (pushed.changed, "changed"), (pushed.removed, "removed"))
+    return ", ".join(f"{number} {word}" for number, word in counts if number)
+
+
+def _timed(session: Session, zone: tzinfo) -> str:
     """`Tue 24 Nov 09:00-11:00 Essay 1 (WRIT 101)`."""
     return f"{_times(session, zone)} {session.title}"
 
