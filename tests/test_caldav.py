@@ -23,7 +23,7 @@ from gradent_cli.agents.study.cache import FeedCache
 from gradent_cli.agents.study.caldav import Collection, parse
 from gradent_cli.agents.study.calendars import open_calendar
 from gradent_cli.agents.study.publish import open_publisher
-from gradent_cli.agents.study.schedule import Rules
+from gradent_cli.agents.study.rules import Rules
 from gradent_cli.agents.study.sources import open_source
 from gradent_cli.agents.study.store import Store
 from gradent_cli.database import open_database

@@ -13,7 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gradent_cli.agents.study.free import Budget, days, quarter_down, week, without
-from gradent_cli.agents.study.schedule import Rules, planned_minutes, remaining_hours, schedule
+from gradent_cli.agents.study.remaining import planned_minutes, remaining_hours
+from gradent_cli.agents.study.rules import Rules
+from gradent_cli.agents.study.schedule import schedule
 from gradent_cli.config import StudySettings
 from gradent_cli.records import Assessment, Assignment, Busy, Plan, Session
 

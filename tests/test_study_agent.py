@@ -20,7 +20,9 @@ from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.study.agent import StudyAgent
 from gradent_cli.agents.study.calendars import open_calendar
 from gradent_cli.agents.study.progress import Progress
-from gradent_cli.agents.study.schedule import Rules, planned_minutes, schedule
+from gradent_cli.agents.study.remaining import planned_minutes
+from gradent_cli.agents.study.rules import Rules
+from gradent_cli.agents.study.schedule import schedule
 from gradent_cli.agents.study.sources import open_source
 from gradent_cli.agents.study.store import Store
 from gradent_cli.database import open_database

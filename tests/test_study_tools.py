@@ -13,7 +13,7 @@ import pytest
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.study.agent import StudyAgent
 from gradent_cli.agents.study.calendars import open_calendar
-from gradent_cli.agents.study.schedule import Rules
+from gradent_cli.agents.study.rules import Rules
 from gradent_cli.agents.study.sources import open_source
 from gradent_cli.agents.study.store import Store
 from gradent_cli.agents.study.tools import StudyTools

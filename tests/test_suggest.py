@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from gradent_cli.agents.study.free import days, week
-from gradent_cli.agents.study.schedule import Rules, schedule
+from gradent_cli.agents.study.rules import Rules
+from gradent_cli.agents.study.schedule import schedule
 from gradent_cli.agents.study.suggest import suggest
 from gradent_cli.records import Assessment, Assignment, Busy, Plan, Session, Shortfall
 

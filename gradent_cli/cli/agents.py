@@ -52,7 +52,7 @@ def study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinfo
     """The built-in agent with its sources and calendars; a dry run reads them and writes nothing."""
     from gradent_cli.agents.study.agent import StudyAgent
     from gradent_cli.agents.study.cache import FeedCache
-    from gradent_cli.agents.study.schedule import Rules
+    from gradent_cli.agents.study.rules import Rules
     from gradent_cli.agents.study.sources import open_source
     from gradent_cli.agents.study.store import Store
 

@@ -177,7 +177,7 @@ def _name(assignment: "Assignment") -> str:
 
 def _left(store: "Store", desk: "Desk", id: str) -> float | None:
     """Hours of work that remain of an assignment; None when it was never assessed."""
-    from gradent_cli.agents.study.schedule import remaining_hours
+    from gradent_cli.agents.study.remaining import remaining_hours
 
     assessment = next(each.assessment for each in desk.known if each.assignment.id == id)
     return remaining_hours(assessment, store.progress.logged())

@@ -32,7 +32,7 @@ def plan(
 ) -> None:
     """Show the study plan that the last run made."""
     from gradent_cli.agents.study import free
-    from gradent_cli.agents.study.schedule import remaining_hours
+    from gradent_cli.agents.study.remaining import remaining_hours
     from gradent_cli.cli import agenda
     from gradent_cli.cli.desk import open_desk
     from gradent_cli.frequency import local_zone
@@ -104,7 +104,7 @@ def assignments(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show the assignments that the study agent knows, or one of them in full."""
-    from gradent_cli.agents.study.schedule import remaining_hours
+    from gradent_cli.agents.study.remaining import remaining_hours
     from gradent_cli.cli.assignments import (
         assignment_document,
         assignment_in_full,

@@ -20,8 +20,10 @@ from gradent_cli.agents.study.assess import History, assess, outdated, with_risk
 from gradent_cli.agents.study.free import Budget, Day, days, quarter_down
 from gradent_cli.agents.study.ground import Ground, Seen, Work
 from gradent_cli.agents.study.naming import Names
+from gradent_cli.agents.study.proposed import Judged, schedule_proposed
 from gradent_cli.agents.study.remedy import ON_TOP
-from gradent_cli.agents.study.schedule import Judged, Rules, schedule, schedule_proposed
+from gradent_cli.agents.study.rules import Rules
+from gradent_cli.agents.study.schedule import schedule
 from gradent_cli.agents.study.sessions import PlanChanges
 from gradent_cli.agents.study.sources import Harvest, Source, no_source
 from gradent_cli.agents.study.store import Changes, Store

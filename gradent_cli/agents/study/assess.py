@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gradent_cli.agents.study import words
-from gradent_cli.agents.study.schedule import remaining_hours
+from gradent_cli.agents.study.remaining import remaining_hours
 from gradent_cli.records import Assessment, Assignment, Finished, Milestone
 from gradent_cli.text import one_line
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gradent_cli.agents.study import words
 from gradent_cli.agents.study.ground import Seen
 from gradent_cli.agents.study.naming import Names
-from gradent_cli.agents.study.schedule import planned_minutes
+from gradent_cli.agents.study.remaining import planned_minutes
 from gradent_cli.agents.study.sessions import PlanChanges
 from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes
 from gradent_cli.durations import spell

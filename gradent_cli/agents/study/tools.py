@@ -15,7 +15,7 @@ from gradent_cli.agents.study.agent import StudyAgent
 from gradent_cli.agents.study.assess import judged, own_hours
 from gradent_cli.agents.study.ground import Ground, Seen, Work
 from gradent_cli.agents.study.naming import Names
-from gradent_cli.agents.study.schedule import remaining_hours
+from gradent_cli.agents.study.remaining import remaining_hours
 from gradent_cli.agents.study.spent import minutes_of
 from gradent_cli.agents.study.store import Known
 from gradent_cli.agents.study.toolbox import checked
