@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gradent_cli.agents.study.assess import History, assess, outdated, risk, with_risks
+from gradent_cli.agents.study.assess import assess, outdated, risk, with_risks
+from gradent_cli.agents.study.effort import History
 from gradent_cli.records import Assessment, Assignment, Finished
 
 NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)

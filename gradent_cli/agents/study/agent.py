@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from gradent_cli.agents import RunContext
 from gradent_cli.agents.study import lines, plan_ics, words
-from gradent_cli.agents.study.assess import History, assess, outdated, with_risks
+from gradent_cli.agents.study.assess import assess, outdated, with_risks
+from gradent_cli.agents.study.effort import History
 from gradent_cli.agents.study.free import Budget, Day, days, quarter_down
 from gradent_cli.agents.study.ground import Ground, Seen, Work
 from gradent_cli.agents.study.naming import Names

@@ -21,8 +21,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
 from gradent_cli.agents.study import words
-from gradent_cli.agents.study.assess import is_exam
 from gradent_cli.agents.study.free import Day, Span, quarter_down, quarter_up, to_moment, without
+from gradent_cli.agents.study.kinds import is_exam
 from gradent_cli.agents.study.remaining import planned_minutes
 from gradent_cli.records import Assessment, Assignment, Busy, Plan, Session, Suggestion
 

@@ -12,7 +12,8 @@ from typing import Any
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.study import dates, words
 from gradent_cli.agents.study.agent import StudyAgent
-from gradent_cli.agents.study.assess import judged, own_hours
+from gradent_cli.agents.study.assess import judged
+from gradent_cli.agents.study.effort import own_hours
 from gradent_cli.agents.study.ground import Ground, Seen, Work
 from gradent_cli.agents.study.naming import Names
 from gradent_cli.agents.study.remaining import remaining_hours
