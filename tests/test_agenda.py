@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradent_cli.agents.study import free, words
+from gradent_cli.agents.study.known import Known
 from gradent_cli.agents.study.rules import Rules
-from gradent_cli.agents.study.store import Known
 from gradent_cli.cli import agenda
 from gradent_cli.config.schema import WEEKDAYS
 from gradent_cli.records import Assignment, Plan, Session, Shortfall

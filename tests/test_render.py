@@ -4,7 +4,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from gradent_cli.agents.study.store import Known
+from gradent_cli.agents.study.known import Known
 from gradent_cli.cli import render
 from gradent_cli.cli.assignments import assignments_table
 from gradent_cli.outbox import Backlog

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from gradent_cli import database
+from gradent_cli.agents.study.known import Changes
 from gradent_cli.agents.study.progress import Progress
-from gradent_cli.agents.study.store import BELIEVED_AFTER, Changes, Store
+from gradent_cli.agents.study.store import BELIEVED_AFTER, Store
 from gradent_cli.agents.study.suggestions import FORGET_AFTER
 from gradent_cli.database import open_database, to_text
 from gradent_cli.errors import StateError

@@ -15,7 +15,7 @@ from gradent_cli.records import Assignment, Plan, Session, Shortfall
 from gradent_cli.text import count, one_line
 
 if TYPE_CHECKING:
-    from gradent_cli.agents.study.store import Known
+    from gradent_cli.agents.study.known import Known
 
 ONE_DAY = timedelta(days=1)
 MOST_LATER = 5

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from gradent_cli.agents.study import words
-from gradent_cli.agents.study.store import Known
+from gradent_cli.agents.study.known import Known
 from gradent_cli.cli.terminal import hanging, pairs, table, utc
 from gradent_cli.records import Assessment
 from gradent_cli.text import clean

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from gradent_cli.agents.study.known import Known
 from gradent_cli.agents.study.naming import Names
-from gradent_cli.agents.study.store import Known, Store
+from gradent_cli.agents.study.store import Store
 from gradent_cli.config import load
 from gradent_cli.database import open_database
 from gradent_cli.files import make_private_directory

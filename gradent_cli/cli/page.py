@@ -33,7 +33,7 @@ from gradent_cli.records import Assignment, Session
 from gradent_cli.text import clean, count, one_line
 
 if TYPE_CHECKING:
-    from gradent_cli.agents.study.store import Known
+    from gradent_cli.agents.study.known import Known
 
 _FAR = timedelta(days=60)
 """Due dates that lie further ahead than the last session and this are only listed."""

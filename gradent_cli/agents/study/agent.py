@@ -20,6 +20,7 @@ from gradent_cli.agents.study.assess import assess, outdated, with_risks
 from gradent_cli.agents.study.effort import History
 from gradent_cli.agents.study.free import Budget, Day, days, quarter_down
 from gradent_cli.agents.study.ground import Ground, Seen, Work
+from gradent_cli.agents.study.known import Changes
 from gradent_cli.agents.study.naming import Names
 from gradent_cli.agents.study.proposed import Judged, schedule_proposed
 from gradent_cli.agents.study.remedy import ON_TOP
@@ -27,7 +28,7 @@ from gradent_cli.agents.study.rules import Rules
 from gradent_cli.agents.study.schedule import schedule
 from gradent_cli.agents.study.sessions import PlanChanges
 from gradent_cli.agents.study.sources import Harvest, Source, no_source
-from gradent_cli.agents.study.store import Changes, Store
+from gradent_cli.agents.study.store import Store
 from gradent_cli.agents.study.suggest import suggest
 from gradent_cli.errors import SourceError, StateError
 from gradent_cli.files import write_atomic
@@ -36,8 +37,8 @@ from gradent_cli.text import count
 
 if TYPE_CHECKING:
     from gradent_cli.agents.study.calendars import BusyTime, Calendar
+    from gradent_cli.agents.study.known import Known, Status
     from gradent_cli.agents.study.publish import Publisher, Pulled
-    from gradent_cli.agents.study.store import Known, Status
 
 
 class StudyAgent:

@@ -7,15 +7,24 @@ vanished from a feed stays, with the moment it was last seen. One that the stude
 gone: kept with all its sessions in case it comes back, but not known any more.
 """
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
 
+from gradent_cli.agents.study.known import (
+    Changes,
+    Known,
+    as_edited,
+    assignment_from,
+    by_due_date,
+    from_document,
+    known_from,
+    recognised,
+    to_document,
+)
 from gradent_cli.agents.study.overlay import NOTHING, Overlay, read_overlay
 from gradent_cli.agents.study.progress import Progress
 from gradent_cli.agents.study.sessions import Sessions
@@ -25,7 +34,6 @@ from gradent_cli.records import (
     Assessment,
     Assignment,
     Finished,
-    Milestone,
     Plan,
     Session,
 )
@@ -34,59 +42,6 @@ SUSPICIOUS_FROM = 4
 """Assignments still due that a feed must have had before half of them can be missed."""
 BELIEVED_AFTER = timedelta(days=3)
 """A feed that has shrunk, and stays so for so long, means it."""
-
-Status = Literal["open", "overdue", "past", "done", "ignored"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """An assignment as it was last seen, with what the student says instead (`edited` names those fields) on top.
-
-    `vanished` means that its source, when last read well, no longer had it.
-    """
-
-    assignment: Assignment
-    assessment: Assessment | None
-    first_seen_at: datetime
-    last_seen_at: datetime
-    vanished: bool
-    edited: frozenset[str] = frozenset()
-
-    def status(self, now: datetime) -> Status:
-        """`open`, `overdue`, `past`, `done` or `ignored`; only the first two are still work.
-
-        Past its due date, work is overdue only when its source could say that it is done, and says that it is not.
-        A calendar feed cannot: its old events are `past`, or every essay handed in since September would be planned
-        again. So is what has vanished from its source. What the student ignores is no work, whatever else it is.
-        """
-        if "ignored" in self.edited:
-            return "ignored"
-        if self.assignment.done:
-            return "done"
-        if self.assignment.due_at is None or self.assignment.due_at > now:
-            return "open"
-        return "overdue" if self.assignment.done is False and not self.vanished else "past"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """What a look at the sources brought.
-
-    `moved` are pairs (before, after) whose due date differs; `gone` is what was still work and is in its list no more;
-    `overruled` are pairs (as its source has it, as the student does) of which the source has moved the due date.
-    `shrunk` says of each feed that lost most of what is still due since when: it is not believed yet, and no change.
-    """
-
-    new: tuple[Assignment, ...] = ()
-    moved: tuple[tuple[Assignment, Assignment], ...] = ()
-    edited: tuple[Assignment, ...] = ()
-    done: tuple[Assignment, ...] = ()
-    gone: tuple[Assignment, ...] = ()
-    overruled: tuple[tuple[Assignment, Assignment], ...] = ()
-    shrunk: Mapping[str, datetime] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return any((self.new, self.moved, self.edited, self.done, self.gone, self.overruled))
 
 
 class Store:
@@ -173,7 +128,7 @@ class Store:
                 ),
             )
             taken_out = [
-                _edited(each, edits.get(id, NOTHING))
+                as_edited(each, edits.get(id, NOTHING))
                 for id, each in given.items()
                 if each.assignment.source in complete and id not in seen
             ]
@@ -215,7 +170,7 @@ class Store:
             if key != each.key:  # one alone can be it; what else was once called so is something else by now
                 keys = {other: taken for other, taken in keys.items() if taken != key}
             known.append(replace(each, key=key))
-        found = _recognised(known, source, given)
+        found = recognised(known, source, given)
         self._connection.executemany(
             "INSERT OR REPLACE INTO aliases (source, given, key) VALUES (?, ?, ?)",
             ((source, now, key) for now, key in found.items()),
@@ -262,9 +217,9 @@ class Store:
             sources: only those of the sources with these names.
         """
         edits = self._edits()
-        known = (_edited(each, edits.get(id, NOTHING)) for id, each in self._given().items())
+        known = (as_edited(each, edits.get(id, NOTHING)) for id, each in self._given().items())
         wanted = (each for each in known if sources is None or each.assignment.source in sources)
-        return tuple(sorted(wanted, key=_by_due_date))
+        return tuple(sorted(wanted, key=by_due_date))
 
     def _given(self) -> dict[str, Known]:
         """Every assignment that is not gone as its source gave it, by id."""
@@ -279,7 +234,7 @@ class Store:
             """,
             table="assignments",
         )
-        return {row["id"]: _known(row) for row in rows}
+        return {row["id"]: known_from(row) for row in rows}
 
     def _edits(self) -> dict[str, Overlay]:
         """What the student says instead of the sources, by assignment id."""
@@ -323,7 +278,7 @@ class Store:
             )
             self._connection.executemany(
                 "INSERT OR REPLACE INTO assessments (assignment_id, version, document) VALUES (?, ?, ?)",
-                ((each.assignment_id, each.version, _assessment_document(each)) for each in assessments),
+                ((each.assignment_id, each.version, to_document(each)) for each in assessments),
             )
 
     def assessments(self, assignment_id: str) -> tuple[Assessment, ...]:
@@ -331,7 +286,7 @@ class Store:
         rows = reading(
             self._connection, "SELECT document FROM assessments WHERE assignment_id = ? ORDER BY version", assignment_id
         )
-        return tuple(filter(None, (_assessment(row["document"]) for row in rows)))
+        return tuple(filter(None, (from_document(row["document"]) for row in rows)))
 
     def finished(self) -> tuple[Finished, ...]:
         """Work that is done and has logged minutes, what was worked on last first; what is gone from its list too."""
@@ -346,7 +301,7 @@ class Store:
             table="assignments",
         )
         edits = self._edits() if rows else {}
-        worked = ((edits.get(row["id"], NOTHING).over(_assignment(row)), row["minutes"]) for row in rows)
+        worked = ((edits.get(row["id"], NOTHING).over(assignment_from(row)), row["minutes"]) for row in rows)
         return tuple(
             Finished(
                 assignment_id=each.id,
@@ -390,85 +345,3 @@ class Store:
             sessions=tuple(each for each in self.sessions.all() if each.ends_at > now and each.assignment_id in known),
             short=tuple(each for each in self.sessions.short() if each.assignment_id in known),
         )
-
-
-def _moment(text: str) -> datetime:
-    """A moment from a column that is never NULL."""
-    return datetime.fromisoformat(text)
-
-
-def _assignment(row: sqlite3.Row) -> Assignment:
-    return Assignment(
-        source=row["source"],
-        key=row["key"],
-        title=row["title"],
-        due_at=to_moment(row["due_at"]),
-        course=row["course"],
-        description=row["description"],
-        url=row["url"],
-        points=row["points"],
-        weight=row["weight"],
-        effort_hours=row["effort_hours"],
-        done=None if row["done"] is None else bool(row["done"]),
-    )
-
-
-def _known(row: sqlite3.Row) -> Known:
-    return Known(
-        assignment=_assignment(row),
-        assessment=_assessment(row["assessment"]) if row["assessment"] else None,
-        first_seen_at=_moment(row["first_seen_at"]),
-        last_seen_at=_moment(row["last_seen_at"]),
-        vanished=row["last_good_at"] is not None and row["last_seen_at"] < row["last_good_at"],
-    )
-
-
-def _recognised(assignments: Collection[Assignment], source: str, given: Mapping[str, Known]) -> dict[str, str]:
-    """The keys by which some of these are known already, by the keys that they have now.
-
-    There are feeds that give their events other UIDs when the platform is updated: everything would be planned twice.
-    Title, course and due date have to be the same, and nothing else may be called so: two weeks' worth of "Reading
-    response" are two assignments.
-    """
-    ids = {each.id for each in assignments}
-    missing = [each.assignment for id, each in given.items() if each.assignment.source == source and id not in ids]
-    new = [each for each in assignments if each.id not in given]
-    known_by = _grouped(missing)
-    return {
-        alike[0].key: known_by[name][0].key
-        for name, alike in _grouped(new).items()
-        if name[-1] is not None and len(alike) == len(known_by.get(name, ())) == 1
-    }
-
-
-def _grouped(assignments: Iterable[Assignment]) -> dict[tuple[object, ...], list[Assignment]]:
-    groups: dict[tuple[object, ...], list[Assignment]] = {}
-    for each in assignments:
-        groups.setdefault((each.title, each.course, each.due_at), []).append(each)
-    return groups
-
-
-def _edited(known: Known, edit: Overlay) -> Known:
-    return replace(known, assignment=edit.over(known.assignment), edited=edit.names) if edit.names else known
-
-
-def _by_due_date(known: Known) -> tuple[bool, str, str]:
-    due_at = known.assignment.due_at
-    return due_at is None, to_text(due_at) or "", known.assignment.id
-
-
-def _assessment_document(assessment: Assessment) -> str:
-    return json.dumps(asdict(assessment) | {"assessed_at": to_text(assessment.assessed_at)}, ensure_ascii=False)
-
-
-def _assessment(document: str) -> Assessment | None:
-    """None when it is damaged: then the assignment is assessed again."""
-    try:
-        fields = json.loads(document)
-        fields["assessed_at"] = _moment(fields["assessed_at"])
-        fields["milestones"] = tuple(Milestone(**milestone) for milestone in fields["milestones"])
-        for name in ("prerequisites", "deliverables"):  # lists in JSON, and missing in what 0.1 wrote
-            fields[name] = tuple(fields.get(name, ()))
-        return Assessment(**fields)
-    except (ValueError, TypeError, KeyError):
-        return None

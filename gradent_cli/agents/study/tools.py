@@ -15,10 +15,10 @@ from gradent_cli.agents.study.agent import StudyAgent
 from gradent_cli.agents.study.assess import judged
 from gradent_cli.agents.study.effort import own_hours
 from gradent_cli.agents.study.ground import Ground, Seen, Work
+from gradent_cli.agents.study.known import Known
 from gradent_cli.agents.study.naming import Names
 from gradent_cli.agents.study.remaining import remaining_hours
 from gradent_cli.agents.study.spent import minutes_of
-from gradent_cli.agents.study.store import Known
 from gradent_cli.agents.study.toolbox import checked
 from gradent_cli.errors import SourceError, UsageError
 from gradent_cli.records import Assessment, Assignment, LogEntry, Session, Suggestion
