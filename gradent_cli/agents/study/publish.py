@@ -24,16 +24,15 @@ from gradent_cli.agents.study import plan_ics
 from gradent_cli.agents.study.caldav import Collection, Entry, MissingError
 from gradent_cli.agents.study.feed import OURS, Zones, read_calendars, utc
 from gradent_cli.agents.study.fetch import Place
+from gradent_cli.agents.study.published import Copy, Published
 from gradent_cli.agents.study.store import Store
-from gradent_cli.database import reading, to_text, transaction
+from gradent_cli.database import transaction
 from gradent_cli.errors import SourceError
 from gradent_cli.records import Session
 from gradent_cli.text import count
 
 SECONDS = 60.0
 """For one push altogether; what is not written by then is for the next run."""
-FORGET_AFTER = timedelta(days=30)
-"""An event is followed for so long after its end: dragged to tomorrow, it is a session again."""
 MANY = 4
 """So many events do not vanish all at once because a student deleted each."""
 _IN_A_ROW = 3
@@ -62,22 +61,6 @@ class Pushed:
     changed: int = 0
     removed: int = 0
     errors: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Copy:
-    """An event as it was last seen in the calendar; `etag` None: not known to be there.
-
-    `sent` are the times of a write that was begun and perhaps never answered.
-    """
-
-    session_id: str
-    name: str
-    etag: str | None
-    starts_at: datetime
-    ends_at: datetime
-    sequence: int
-    sent: tuple[datetime, datetime] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +110,7 @@ class Publisher:
         self._store = store
         self._zone = zone
         self._read_only = read_only
-        self._key = sha256(collection.url.rstrip("/").encode()).hexdigest()[:12]
+        self._record = Published(connection, sha256(collection.url.rstrip("/").encode()).hexdigest()[:12])
         self._unsettled: list[Session] = []
         self._place = Place(label=collection.label, expected="a calendar", url=collection.url)
 
@@ -139,19 +122,19 @@ class Publisher:
         Raises:
             StateError: the database cannot be read or written.
         """
-        copies = self._copies()
+        copies = self._record.copies()
         try:
             etags = self._collection.etags()
             trouble = self._emptied(copies.values(), etags, now)
             if trouble is not None:
-                self._lose_sight()
+                self._record.lose_sight()
                 return Pulled(error=trouble)
             changed = [each for each in copies.values() if each.name in etags and etags[each.name] != each.etag]
             entries = self._collection.fetch(each.name for each in changed) if changed else {}
         except MissingError as error:
             if not any(each.ends_at > now for each in copies.values()):
                 return Pulled(missing=True)
-            self._lose_sight()
+            self._record.lose_sight()
             return Pulled(error=f"{error.message}, but there was one: make it again to have the sessions written anew")
         except SourceError as error:
             return Pulled(error=_sentence(error))
@@ -170,13 +153,13 @@ class Publisher:
                 elif copy.name not in etags and (copy.etag is not None or copy.ends_at <= now):
                     was_declined = copy.session_id in given_up and copy.ends_at > now
                     if was_declined or self._decline(copy.session_id, declined, now):
-                        self._save_etag(copy.session_id, None)
+                        self._record.save_etag(copy.session_id, None)
                     else:
-                        self._forget(copy.session_id)
-            self._forget_old(now)
+                        self._record.forget(copy.session_id)
+            self._record.forget_old(now)
         return Pulled(moved=tuple(moved), declined=tuple(declined), warnings=tuple(warnings))
 
-    def _emptied(self, copies: Iterable[_Copy], etags: Mapping[str, str | None], now: datetime) -> str | None:
+    def _emptied(self, copies: Iterable[Copy], etags: Mapping[str, str | None], now: datetime) -> str | None:
         """Why what the calendar says is not to be believed at once."""
         known = [copy for copy in copies if copy.etag is not None]
         coming = sum(copy.ends_at > now for copy in known)
@@ -187,14 +170,9 @@ class Publisher:
             "next run writes them again if they are not back then. Delete single ones to decline them"
         )
 
-    def _lose_sight(self) -> None:
-        """No event is known to be there: what comes back is looked at, what does not is written again."""
-        with transaction(self._connection):
-            self._connection.execute("UPDATE published SET etag = NULL WHERE calendar = ?", (self._key,))
-
     def _take_over(
         self,
-        copy: _Copy,
+        copy: Copy,
         entry: Entry,
         moved: list[Session],
         declined: list[Session],
@@ -209,17 +187,17 @@ class Publisher:
         """
         found = self._store.sessions.get(copy.session_id)
         if found is None:  # lost with a damaged database
-            self._forget(copy.session_id)
+            self._record.forget(copy.session_id)
             return
         session, planned = found
         event = self._event(session, entry)
         if event is None:
-            self._forget(copy.session_id)
+            self._record.forget(copy.session_id)
             self._decline(copy.session_id, declined, now)
             return
         if event.cancelled and session.ends_at > now:
             self._decline(copy.session_id, declined, now)
-            self._save_etag(copy.session_id, entry.etag)
+            self._record.save_etag(copy.session_id, entry.etag)
             return
         times = (event.starts_at, event.ends_at)
         before, now_planned = (copy.starts_at, copy.ends_at), (session.starts_at, session.ends_at)
@@ -227,13 +205,13 @@ class Publisher:
         if moved_by_them or (back and event.ends_at > now):
             session = self._pin(session, event, now)
             moved.append(session)
-            self._save(copy.name, session, entry.etag)
+            self._record.save(copy.name, session, entry.etag)
         elif planned and times == now_planned != before:
-            self._save(copy.name, session, entry.etag)  # ours, from a run that was cut short
+            self._record.save(copy.name, session, entry.etag)  # ours, from a run that was cut short
         elif times == copy.sent != before:  # the same, and planned anew since
-            self._save(copy.name, replace(session, starts_at=times[0], ends_at=times[1]), entry.etag)
+            self._record.save(copy.name, replace(session, starts_at=times[0], ends_at=times[1]), entry.etag)
         else:
-            self._save_etag(copy.session_id, entry.etag)
+            self._record.save_etag(copy.session_id, entry.etag)
 
     def _declined(self) -> set[str]:
         return {session.id for session in self._store.sessions.declined()}
@@ -304,7 +282,7 @@ class Publisher:
         Raises:
             StateError: the database cannot be read or written.
         """
-        copies = self._copies()
+        copies = self._record.copies()
         sessions = {session.id: session for session in self._store.sessions.all()}
         kept = {*sessions, *self._declined()}  # of a declined one whatever the student left of it stays
         away = [copy for copy in copies.values() if copy.session_id not in kept and copy.ends_at > now]
@@ -353,25 +331,21 @@ class Publisher:
             errors[f"left for the next run: {left} of {count(len(steps), 'change')}"] = None
         return Pushed(new=done["new"], changed=done["changed"], removed=done["removed"], errors=tuple(errors))
 
-    def _remove(self, copy: _Copy) -> bool:
+    def _remove(self, copy: Copy) -> bool:
         if copy.etag is not None and not self._collection.delete(copy.name, copy.etag):
             return False  # the student has just changed it; the next pull sees how
-        self._forget(copy.session_id)
+        self._record.forget(copy.session_id)
         return copy.etag is not None
 
     def _change(self, session: Session, etag: str | None) -> bool:
-        with transaction(self._connection):
-            self._connection.execute(
-                "UPDATE published SET sent_starts_at = ?, sent_ends_at = ? WHERE calendar = ? AND session_id = ?",
-                (to_text(session.starts_at), to_text(session.ends_at), self._key, session.id),
-            )
+        self._record.sending(session)
         written, new = self._collection.put(_name(session), plan_ics.render_event(session), etag)
         if written:
             self._written(session, new)
         return written
 
     def _add(self, session: Session, now: datetime) -> bool:
-        self._save(_name(session), session, None)
+        self._record.save(_name(session), session, None)
         written, new = self._collection.put(_name(session), plan_ics.render_event(session), None)
         if written:
             self._written(session, new)
@@ -383,27 +357,27 @@ class Publisher:
         entry = self._collection.fetch([_name(session)]).get(_name(session))
         event = self._event(session, entry) if entry is not None else None
         if entry is None or event is None:
-            self._forget(session.id)
+            self._record.forget(session.id)
             raise self._collection.refusal(
                 "write", f"where '{session.title}' belongs, there is an event that is not gradent's; it was left alone"
             )
         if (event.starts_at, event.ends_at) == (session.starts_at, session.ends_at) and not event.cancelled:
-            self._save(_name(session), session, entry.etag)
+            self._record.save(_name(session), session, entry.etag)
             return True
         if event.untouched:
             return self._change(session, entry.etag)
         if event.cancelled:
             self._store.sessions.decline(session, now=now)
-            self._save(_name(session), session, entry.etag)
+            self._record.save(_name(session), session, entry.etag)
         else:
-            self._save(_name(session), self._pin(session, event, now), entry.etag)
+            self._record.save(_name(session), self._pin(session, event, now), entry.etag)
         return True
 
     def _written(self, session: Session, etag: str | None) -> None:
         if etag is None:
             self._unsettled.append(session)
         else:
-            self._save(_name(session), session, etag)
+            self._record.save(_name(session), session, etag)
 
     def _settle(self) -> bool:
         """Learn the ETags that the server did not tell. What was changed since stays unknown until the next pull."""
@@ -415,74 +389,18 @@ class Publisher:
             if entry is None:
                 raise self._collection.refusal("write", "the server keeps events at other addresses than we give them")
             if event is not None and (event.starts_at, event.ends_at) == (session.starts_at, session.ends_at):
-                self._save(name, session, entry.etag)
+                self._record.save(name, session, entry.etag)
         return True
-
-    # ── the record ──
-
-    def _copies(self) -> dict[str, _Copy]:
-        rows = reading(self._connection, "SELECT * FROM published WHERE calendar = ?", self._key, table="published")
-        return {row["session_id"]: _copy(row) for row in rows}
-
-    def _save(self, name: str, session: Session, etag: str | None) -> None:
-        with transaction(self._connection):
-            self._connection.execute(
-                """
-                INSERT OR REPLACE INTO published (calendar, session_id, href, etag, starts_at, ends_at, sequence)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
-                """,
-                (
-                    self._key,
-                    session.id,
-                    name,
-                    etag,
-                    to_text(session.starts_at),
-                    to_text(session.ends_at),
-                    session.sequence,
-                ),
-            )
-
-    def _save_etag(self, session_id: str, etag: str | None) -> None:
-        with transaction(self._connection):
-            self._connection.execute(
-                "UPDATE published SET etag = ? WHERE calendar = ? AND session_id = ?", (etag, self._key, session_id)
-            )
-
-    def _forget(self, session_id: str) -> None:
-        with transaction(self._connection):
-            self._connection.execute(
-                "DELETE FROM published WHERE calendar = ? AND session_id = ?", (self._key, session_id)
-            )
-
-    def _forget_old(self, now: datetime) -> None:
-        with transaction(self._connection):
-            self._connection.execute(
-                "DELETE FROM published WHERE calendar = ? AND ends_at < ?", (self._key, to_text(now - FORGET_AFTER))
-            )
 
 
 _Step = tuple[str, Callable[[], bool]]
-
-
-def _copy(row: sqlite3.Row) -> _Copy:
-    return _Copy(
-        session_id=row["session_id"],
-        name=row["href"],
-        etag=row["etag"],
-        starts_at=datetime.fromisoformat(row["starts_at"]),
-        ends_at=datetime.fromisoformat(row["ends_at"]),
-        sequence=row["sequence"],
-        sent=(datetime.fromisoformat(row["sent_starts_at"]), datetime.fromisoformat(row["sent_ends_at"]))
-        if row["sent_starts_at"] and row["sent_ends_at"]
-        else None,
-    )
 
 
 def _name(session: Session) -> str:
     return f"{session.id}.ics"
 
 
-def _shown(known: _Copy | Session) -> tuple[object, ...]:
+def _shown(known: Copy | Session) -> tuple[object, ...]:
     return known.starts_at, known.ends_at, known.sequence
 
 
