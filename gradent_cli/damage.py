@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gradent_cli.database import REMEDY, TROUBLE, fits, open_database, reading, sound, to_moment, to_text, transaction
+from gradent_cli.database import REMEDY, TROUBLE, open_database, reading, sound, to_moment, to_text, transaction
 from gradent_cli.dataclass import dataclass
 from gradent_cli.errors import DamagedError, StateError
+from gradent_cli.tables import fits
 from gradent_cli.text import count
 
 KEPT = 3

@@ -6,10 +6,11 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
-from gradent_cli.database import REMEDY, fact_fits, reading, to_moment, to_text, transaction
+from gradent_cli.database import REMEDY, reading, to_moment, to_text, transaction
 from gradent_cli.dataclass import replace
 from gradent_cli.errors import DamagedError
 from gradent_cli.records import Delivery, Run, ToolCall, Usage
+from gradent_cli.tables import fact_fits
 
 _VANISHED = "it ended without a word (killed, out of memory, or the machine stopped)"
 

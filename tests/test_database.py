@@ -11,9 +11,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from gradent_cli.database import _types, open_database, reading, sound, to_moment, to_text, transaction
+from gradent_cli.database import open_database, reading, sound, to_moment, to_text, transaction
 from gradent_cli.errors import DamagedError, StateError
 from gradent_cli.history import History
+from gradent_cli.tables import _types
 from tests.street.clock import NOW
 from tests.street.past import fill
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gradent_cli import database
+from gradent_cli import tables
 from gradent_cli.agents.study.known import Changes
 from gradent_cli.agents.study.progress import Progress
 from gradent_cli.agents.study.store import BELIEVED_AFTER, Store
@@ -116,7 +116,7 @@ def test_a_plan_that_cannot_be_published_is_not_saved(store):
 def test_an_older_database_is_taken_over(tmp_path, monkeypatch):
     """What the first schema held is still known."""
     with monkeypatch.context() as patch:
-        patch.setattr(database, "_MIGRATIONS", database._MIGRATIONS[:1])
+        patch.setattr(tables, "MIGRATIONS", tables.MIGRATIONS[:1])
         old = open_database(tmp_path / "old.db")
     old.execute(
         "INSERT INTO assignments (id, source, key, title, first_seen_at, last_seen_at) VALUES (?, ?, ?, ?, ?, ?)",
@@ -642,7 +642,7 @@ def test_an_assignment_is_settled(store):
 def test_suggestions_of_an_older_database(tmp_path, monkeypatch):
     """What was told before is told, has a number, and is not told again."""
     with monkeypatch.context() as patch:
-        patch.setattr(database, "_MIGRATIONS", database._MIGRATIONS[:3])
+        patch.setattr(tables, "MIGRATIONS", tables.MIGRATIONS[:3])
         old = open_database(tmp_path / "old.db")
     for key in "ba":
         document = json.dumps(asdict(suggestion(key)))
