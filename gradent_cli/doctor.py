@@ -21,7 +21,7 @@ from gradent_cli.text import count
 
 if TYPE_CHECKING:
     from gradent_cli.config import Config
-    from gradent_cli.config.schema import BusySettings, CalendarSettings, SourceSettings
+    from gradent_cli.config.study import BusySettings, CalendarSettings, SourceSettings
     from gradent_cli.history import History
 
 Verdict = Literal["ok", "warning", "failed"]
@@ -485,7 +485,7 @@ def _program(config: "Config", past: "History | None", environ: Mapping[str, str
 
 def _network(config: "Config", now: datetime, zone: tzinfo) -> list[Check]:
     """Channels and sources, all at once; nothing is sent but a token to its Canvas, no address but a server's told."""
-    from gradent_cli.config.schema import SourceSettings
+    from gradent_cli.config.study import SourceSettings
 
     study = config.settings.study
     plain = [busy for busy in study.busy if busy.kind != "caldav"]

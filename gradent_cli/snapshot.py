@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _SETTLED = 2.0
 """Seconds after which a file that changes again has another time: no file system counts in longer steps."""
-_SCHEMA = Path(__file__).parent / "config/schema.py"
+_SCHEMA = [Path(__file__).parent / "config" / f"{name}.py" for name in ("schema", "values", "channels", "study")]
+"""The modules that say what a config may hold."""
 _VARIABLES = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
 """Those that say where files are, beside all that begin with GRADENT_."""
 
@@ -45,7 +46,7 @@ def key(config: str, environ: Mapping[str, str]) -> str:
     names = sorted(name for name in environ if name.startswith("GRADENT_") or name in _VARIABLES)
     variables = "\0".join(f"{name}={environ[name]}" for name in names)
     try:
-        files = f"{_identity(_SCHEMA)} {_identity(Path(config))}"
+        files = " ".join(map(_identity, [*_SCHEMA, Path(config)]))
     except OSError:
         return ""
     return f"{__version__} {files} {crc32(os.fsencode(variables)):08x} {config}"

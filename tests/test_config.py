@@ -15,8 +15,8 @@ from gradent_cli.agents.study.free import week
 from gradent_cli.config import add_table, change, flat, load, parse_value, set_value, unset_value, value_of, values
 from gradent_cli.config.document import _checked
 from gradent_cli.config.keys import KEYS
-from gradent_cli.config.schema import WEEKDAYS
 from gradent_cli.config.starter import new_topic, starter
+from gradent_cli.config.study import WEEKDAYS
 from gradent_cli.errors import ConfigError, StateError
 
 SECRET = "s3cr3t-planted-value"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
 from gradent_cli import config, snapshot, tick
+from gradent_cli.config import BusySettings, Settings, SourceSettings
 
 TEXTS = (
     "",
@@ -206,6 +208,23 @@ def test_another_gradent_reads_the_config_again(path, environ, monkeypatch):
     kept(path, environ)
     monkeypatch.setattr(snapshot, "__version__", "9.9")
     assert snapshot.load(str(path), environ) is None
+
+
+def test_whatever_says_what_a_config_may_hold_is_a_part_of_gradent(path, environ, monkeypatch):
+    """In a checkout the version stays as it is while one of these modules changes."""
+    settings = Settings()
+    tables = [type(value) for value in (settings, *dict(settings).values(), settings.study.calendar)]
+    modules = {each.__module__ for table in (*tables, SourceSettings, BusySettings) for each in table.__mro__}
+    files = {Path(sys.modules[name].__file__) for name in modules if name.startswith("gradent_cli.config")}
+    assert files == set(snapshot._SCHEMA)
+    for number, file in enumerate(snapshot._SCHEMA):
+        kept(path, environ)
+        assert snapshot.load(str(path), environ) is not None
+        changed = [*snapshot._SCHEMA]
+        changed[number] = path.with_name(file.name)
+        changed[number].write_text("")
+        monkeypatch.setattr(snapshot, "_SCHEMA", changed)
+        assert snapshot.load(str(path), environ) is None
 
 
 @pytest.mark.parametrize("spoil", [b"", b"{", b"\xff", b"[]", b"{}", b'{"key": 1, "reads_file": false, "config": 1}'])

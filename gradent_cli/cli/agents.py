@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gradent_cli.agents.study.publish import Publisher
     from gradent_cli.agents.study.store import Store
     from gradent_cli.config import Config
-    from gradent_cli.config.schema import BusySettings, CalendarSettings
+    from gradent_cli.config.study import BusySettings, CalendarSettings
 
 
 def open_agent(

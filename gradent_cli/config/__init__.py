@@ -19,22 +19,13 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from gradent_cli import files, frequency, paths
+from gradent_cli.config.channels import DiscordSettings, NotifySettings, NtfySettings
 from gradent_cli.config.document import add_table, at, nested, parts, set_value, unset_value
 from gradent_cli.config.keys import KEYS, PREFIX, is_secret, key_of, parse_value, shape, variable
 from gradent_cli.config.refusals import Problem, Reading, Variable, problems, refusal
-from gradent_cli.config.schema import (
-    MASK,
-    REVEAL,
-    AgentSettings,
-    BusySettings,
-    DiscordSettings,
-    LlmSettings,
-    NotifySettings,
-    NtfySettings,
-    Settings,
-    SourceSettings,
-    StudySettings,
-)
+from gradent_cli.config.schema import AgentSettings, LlmSettings, Settings
+from gradent_cli.config.study import BusySettings, SourceSettings, StudySettings
+from gradent_cli.config.values import MASK, REVEAL
 from gradent_cli.dataclass import dataclass
 from gradent_cli.errors import ConfigError
 

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 
 from gradent_cli.config.document import Place
-from gradent_cli.config.schema import WEEKDAYS, BusySettings, Settings, SourceSettings, did_you_mean, quoted
+from gradent_cli.config.schema import Settings
+from gradent_cli.config.study import WEEKDAYS, BusySettings, SourceSettings
+from gradent_cli.config.values import did_you_mean, quoted
 from gradent_cli.errors import ConfigError
 
 PREFIX = "GRADENT_"

@@ -11,7 +11,8 @@ from pydantic_core import ErrorDetails
 
 from gradent_cli.config.document import Place, at, lines, parts, same
 from gradent_cli.config.keys import unknown
-from gradent_cli.config.schema import BadValueError, SourceSettings, did_you_mean, quoted
+from gradent_cli.config.study import SourceSettings
+from gradent_cli.config.values import BadValueError, did_you_mean, quoted
 from gradent_cli.errors import ConfigError
 from gradent_cli.text import count, one_line
 
