@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from gradent_cli import doctor, lock
+from gradent_cli import lock
 from gradent_cli.config import check as read_config
 from gradent_cli.database import open_database
-from gradent_cli.doctor import Check
+from gradent_cli.doctor.check import Check
+from gradent_cli.doctor.clock import time_zone
+from gradent_cli.doctor.examine import disk, examine
+from gradent_cli.doctor.network import noise
+from gradent_cli.doctor.schedule import mail
 from gradent_cli.history import History
 from gradent_cli.records import Run
 from gradent_cli.schedulers import Job, block, open_scheduler
@@ -42,7 +46,7 @@ def nowhere() -> Iterator[str]:
 
 def examined(config: Path, name: str, now: datetime | None = None) -> Check:
     """The one check of this name."""
-    found = [check for check in doctor.examine(config, os.environ, now or datetime.now(UTC)) if check.check == name]
+    found = [check for check in examine(config, os.environ, now or datetime.now(UTC)) if check.check == name]
     (check,) = found
     return check
 
@@ -153,7 +157,7 @@ def test_a_pause_that_is_over_is_not_told(crontab: Crontab, config: Path, state:
     """It keeps nothing from working."""
     over = (NOW - timedelta(days=1)).isoformat()
     remember(state, "pause", json.dumps({"since": over, "until": over, "reason": ""}))
-    assert "pause" not in [check.check for check in doctor.examine(config, os.environ, NOW)]
+    assert "pause" not in [check.check for check in examine(config, os.environ, NOW)]
 
 
 def test_the_state_need_not_exist_yet(crontab: Crontab, config: Path, home: Path):
@@ -200,8 +204,8 @@ def test_a_run_that_goes_on_is_told_and_not_disturbed(crontab: Crontab, config: 
 
 def test_little_room_is_told(tmp_path: Path):
     """Below fifty megabytes."""
-    assert doctor.disk(tmp_path, 50_000_000).status == "ok"
-    check = doctor.disk(tmp_path, 49_000_000)
+    assert disk(tmp_path, 50_000_000).status == "ok"
+    check = disk(tmp_path, 49_000_000)
     assert (check.status, check.message) == ("warning", f"only 49 MB free for {tmp_path}")
 
 
@@ -228,34 +232,34 @@ def amsterdam(tmp_path: Path) -> Path:
 def test_one_time_zone_for_all_is_fine(amsterdam: Path):
     """Another name for the same clock is no difference."""
     for study in (None, "Europe/Amsterdam", "Europe/Berlin"):
-        check = doctor.time_zone(study, {}, {}, NOW, amsterdam)
+        check = time_zone(study, {}, {}, NOW, amsterdam)
         assert told(check) == ("ok", "Europe/Amsterdam", None)
 
 
 def test_clocks_that_differ_only_in_summer_differ(amsterdam: Path):
     """In November Lagos has Amsterdam's time, in May it has not."""
-    check = doctor.time_zone("Africa/Lagos", {}, {}, NOW, amsterdam)
+    check = time_zone("Africa/Lagos", {}, {}, NOW, amsterdam)
     assert check.status == "warning"
     assert "the plan is in Africa/Lagos" in check.message
 
 
 def test_a_shell_with_another_zone_is_told(amsterdam: Path):
     """It would tell times that cron does not mean."""
-    check = doctor.time_zone(None, {"TZ": "Asia/Kolkata"}, {}, NOW, amsterdam)
+    check = time_zone(None, {"TZ": "Asia/Kolkata"}, {}, NOW, amsterdam)
     assert check.status == "warning"
     assert "cron runs in Europe/Amsterdam, but TZ of this shell is Asia/Kolkata" in check.message
 
 
 def test_a_zone_in_the_crontab_is_told(amsterdam: Path):
     """Some crons follow it, some do not."""
-    check = doctor.time_zone(None, {}, {"CRON_TZ": "Asia/Tokyo"}, NOW, amsterdam)
+    check = time_zone(None, {}, {"CRON_TZ": "Asia/Tokyo"}, NOW, amsterdam)
     assert check.status == "warning"
     assert "CRON_TZ=Asia/Tokyo" in check.message
 
 
 def test_a_machine_without_a_zone_is_told(tmp_path: Path):
     """It is in UTC, which hardly anybody lives in."""
-    check = doctor.time_zone(None, {}, {}, NOW, tmp_path / "localtime")
+    check = time_zone(None, {}, {}, NOW, tmp_path / "localtime")
     assert (check.status, check.remedy) == ("warning", "sudo timedatectl set-timezone YOUR/ZONE")
 
 
@@ -326,7 +330,7 @@ def test_what_becomes_of_held_messages_is_told(gradent: Gradent, crontab: Cronta
 )
 def test_messages_a_day_are_held_against_the_limit(config: Path, text: str, verdict: str, said: str):
     """A warning at most: what is too much waits, and is told as one."""
-    (check,) = doctor.noise(read_config(config, f'{text}\n[ntfy]\ntopic = "mine-a1b2c3d4e5"\n', {}))
+    (check,) = noise(read_config(config, f'{text}\n[ntfy]\ntopic = "mine-a1b2c3d4e5"\n', {}))
     assert (check.check, check.status) == ("messages", verdict)
     assert check.message.startswith(said)
     assert (check.remedy is not None) == (verdict == "warning")
@@ -335,8 +339,8 @@ def test_messages_a_day_are_held_against_the_limit(config: Path, text: str, verd
 def test_a_server_of_ones_own_has_no_known_limit(config: Path):
     """Nor has one that nothing is sent to."""
     own = '[ntfy]\ntopic = "mine-a1b2c3d4e5"\nserver = "https://ntfy.example.org"\n'
-    assert doctor.noise(read_config(config, f'frequency = "15min"\n{own}', {})) == ()
-    assert doctor.noise(read_config(config, 'frequency = "15min"\n', {})) == ()
+    assert noise(read_config(config, f'frequency = "15min"\n{own}', {})) == ()
+    assert noise(read_config(config, 'frequency = "15min"\n', {})) == ()
 
 
 def test_a_vanished_python_is_told(gradent: Gradent, crontab: Crontab, config: Path):
@@ -371,17 +375,15 @@ def test_where_cron_mails_to_is_told(config: Path, tmp_path: Path, variables: di
     sendmail = tmp_path / "sendmail"
     if program:
         sendmail.touch()
-    without = doctor.mail(read_config(config, "", os.environ), variables, sendmail)
+    without = mail(read_config(config, "", os.environ), variables, sendmail)
     assert (without.status, without.remedy) == ("warning", "gradent config set --ntfy-topic TOPIC")
     assert said in without.message
     ntfy = '[ntfy]\ntopic = "mine"\n'
-    told_by_ntfy = doctor.mail(read_config(config, ntfy, os.environ), variables, sendmail)
+    told_by_ntfy = mail(read_config(config, ntfy, os.environ), variables, sendmail)
     assert told_by_ntfy.status == "ok"
     assert told_by_ntfy.message.startswith("ntfy will tell of a failed run; ")
     assert said in told_by_ntfy.message
-    silent = doctor.mail(
-        read_config(config, f'{ntfy}[notify]\nevents = ["completed"]\n', os.environ), variables, sendmail
-    )
+    silent = mail(read_config(config, f'{ntfy}[notify]\nevents = ["completed"]\n', os.environ), variables, sendmail)
     assert (silent.status, silent.remedy) == ("warning", "gradent config unset notify.events")
 
 
@@ -510,7 +512,7 @@ def test_a_scheduler_in_crons_place_is_asked_instead(crontab: Crontab, config: P
     for place, content in open_scheduler("systemd", os.environ).units(job).items():
         Path(place).parent.mkdir(parents=True, exist_ok=True)
         Path(place).write_bytes(content)
-    names = [check.check for check in doctor.examine(config, os.environ, NOW)]
+    names = [check.check for check in examine(config, os.environ, NOW)]
     assert "systemd" in names
     assert not {"crontab", "cron daemon", "firing", "mail"} & set(names)
 

@@ -309,9 +309,9 @@ def _warn_of_variable(key: str) -> None:
 
 
 def _warn_of_noise(config: "Config") -> None:
-    from gradent_cli import doctor
+    from gradent_cli.doctor.network import noise
 
-    for check in doctor.noise(config):
+    for check in noise(config):
         if check.status == "warning":
             _warn(check.message, hint=check.remedy)
 

@@ -183,9 +183,10 @@ def canary(context: typer.Context, answer: Path) -> None:
     import json
     from dataclasses import asdict
 
-    from gradent_cli import doctor, files
+    from gradent_cli import files
+    from gradent_cli.doctor.examine import seen_by_job
 
-    checks = doctor.seen_by_job(context.obj, os.environ, datetime.now(UTC))
+    checks = seen_by_job(context.obj, os.environ, datetime.now(UTC))
     files.write_atomic(answer, json.dumps([asdict(check) for check in checks]).encode(), mode=0o600)
 
 
@@ -193,8 +194,8 @@ def _verify(config: "Config", crontab: "Crontab", interpreter: Path) -> None:
     """Exit 1 when the job saw something that would make runs fail."""
     import json
 
-    from gradent_cli import doctor
     from gradent_cli.cli import render
+    from gradent_cli.doctor.check import Check
     from gradent_cli.interrupts import Interrupted, Interrupts
     from gradent_cli.schedulers import canary, cron
 
@@ -216,7 +217,7 @@ def _verify(config: "Config", crontab: "Crontab", interpreter: Path) -> None:
         stop()
     if answer is None:
         raise canary.not_fired(canary.SECONDS, daemon_running=cron.daemon_running())
-    checks = [doctor.Check(**check) for check in json.loads(answer)]
+    checks = [Check(**check) for check in json.loads(answer)]
     typer.echo("Cron fired the canary, and took it away again. What its job saw:")
     typer.echo(render.checks_page(checks))
     if any(check.status == "failed" for check in checks):
@@ -276,11 +277,11 @@ def _tell_times(expression: str) -> None:
 
 def _warn(config: "Config") -> None:
     """What would keep a line that is well installed from doing what the person expects."""
-    from gradent_cli import doctor
+    from gradent_cli.doctor.clock import time_zone
     from gradent_cli.schedulers.cron import daemon_running, how_to_start
 
     _warn_of_settings(config, "cron")
-    zone = doctor.time_zone(config.settings.study.timezone, os.environ, {}, datetime.now(UTC))
+    zone = time_zone(config.settings.study.timezone, os.environ, {}, datetime.now(UTC))
     if zone.status == "warning" and zone.remedy is not None:
         _say(zone.message, zone.remedy)
     if daemon_running() is False:
@@ -288,7 +289,7 @@ def _warn(config: "Config") -> None:
 
 
 def _warn_of_settings(config: "Config", scheduler: str) -> None:
-    from gradent_cli import doctor
+    from gradent_cli.doctor.network import noise
 
     if not config.settings.enabled:
         _say("this config has enabled = false, so that every run ends at once", "gradent config set --enabled")
@@ -298,7 +299,7 @@ def _warn_of_settings(config: "Config", scheduler: str) -> None:
             f"only this shell's environment sets {', '.join(environment)}, and {scheduler} will not see it",
             "put it into the file with `gradent config set`",
         )
-    for check in doctor.noise(config):
+    for check in noise(config):
         if check.status == "warning" and check.remedy is not None:
             _say(check.message, check.remedy)
 

@@ -17,7 +17,7 @@ def doctor(
     from datetime import UTC, datetime
 
     from gradent_cli.cli import render
-    from gradent_cli.doctor import examine
+    from gradent_cli.doctor.examine import examine
 
     checks = examine(context.obj, os.environ, datetime.now(UTC))
     if as_json:

@@ -129,15 +129,16 @@ def _look(config: "Config", connection: "sqlite3.Connection") -> dict[str, Any]:
 
 def _line(config: "Config", past: "History", now: datetime) -> tuple[str | None, list[str]]:
     """The installed line, and a sentence for each way in which it is not what the config asks for."""
-    from gradent_cli import doctor, schedulers
+    from gradent_cli import schedulers
     from gradent_cli.cli.schedulers import this_job
+    from gradent_cli.doctor.schedule import drifted, found_in
     from gradent_cli.schedulers.cron import Crontab
 
     try:
         if (elsewhere := schedulers.look(this_job(config), os.environ)) is not None:
             return elsewhere
-        found = doctor.found_in(Crontab(config.state_dir, os.environ).read(), config, past, os.environ)
-        drift = [difference.sentence for difference in doctor.drifted(config, found, os.environ, now)]
+        found = found_in(Crontab(config.state_dir, os.environ).read(), config, past, os.environ)
+        drift = [difference.sentence for difference in drifted(config, found, os.environ, now)]
     except GradentError as error:
         return None, [error.message + (f" ({error.hint})" if error.hint else "")]
     return found.lines[0].decode(errors="replace") if found.lines else None, drift

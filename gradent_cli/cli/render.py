@@ -17,7 +17,7 @@ from gradent_cli.records import Message, Run, ToolCall, Usage
 from gradent_cli.text import clean, count
 
 if TYPE_CHECKING:
-    from gradent_cli.doctor import Check
+    from gradent_cli.doctor.check import Check
     from gradent_cli.explain import Upcoming
     from gradent_cli.outbox import Backlog
 
