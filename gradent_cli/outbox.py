@@ -289,9 +289,12 @@ class Outbox:
         return found[0]["status"] == "pending" if found else not kept
 
     def settle(self, delivery: Delivery, *, permanent: str | None, retry_after: float | None) -> None:
-        """See `notify.Ledger`. What cannot be written down is tried again with the next one, and by `catch_up`."""
+        """See `notify.Ledger`. What cannot be written down is tried again with the next one, and by `catch_up`.
+
+        What comes while another thread waits for the disk is written down all at once by the next one.
+        """
+        self._unsettled.append((delivery, permanent, retry_after))
         with self._mutex:
-            self._unsettled.append((delivery, permanent, retry_after))
             self._write_down()
 
     def catch_up(self) -> None:
@@ -307,43 +310,49 @@ class Outbox:
                     )
 
     def _write_down(self) -> None:
+        number = len(self._unsettled)  # more may come from other threads at any moment, always at the end
+        if number == 0:
+            return
         try:
-            while self._unsettled:
-                self._settle(self._marking(), *self._unsettled[0])
-                self._unsettled.popleft()
+            connection = self._marking()
+            with transaction(connection):
+                for place in range(number):
+                    self._settle(connection, *self._unsettled[place])
         except StateError as error:
             self._trouble(f"not on record how {self._unsettled[0][0].event!r} fared: {error.message}")
+            return
+        for _ in range(number):
+            self._unsettled.popleft()
 
     def _settle(
         self, connection: sqlite3.Connection, delivery: Delivery, permanent: str | None, retry_after: float | None
     ) -> None:
         now = self._clock()
-        with transaction(connection):
+        connection.execute(
+            "UPDATE deliveries SET status = ?, attempts = attempts + ?, error = ?, sent_at = ?, not_before = NULL,"
+            " shut_out = 0 WHERE message_id = ? AND channel = ? AND (status = 'pending' OR ? = 'sent')",
+            (
+                delivery.status,
+                delivery.attempts,
+                delivery.error,
+                to_text(now) if delivery.status == "sent" else None,
+                delivery.message_id,
+                delivery.channel,
+                delivery.status,
+            ),
+        )
+        if delivery.status == "sent":
+            if reading(connection, "SELECT 1 FROM channels WHERE name = ?", delivery.channel):
+                _readmit(connection, delivery.channel, forget=True)
+        elif permanent == "channel":
             connection.execute(
-                "UPDATE deliveries SET status = ?, attempts = attempts + ?, error = ?, sent_at = ?, not_before = NULL,"
-                " shut_out = 0 WHERE message_id = ? AND channel = ? AND (status = 'pending' OR ? = 'sent')",
-                (
-                    delivery.status,
-                    delivery.attempts,
-                    delivery.error,
-                    to_text(now) if delivery.status == "sent" else None,
-                    delivery.message_id,
-                    delivery.channel,
-                    delivery.status,
-                ),
+                "UPDATE deliveries SET status = 'failed', shut_out = 1, error = ? WHERE channel = ?"
+                " AND (status = 'pending' OR message_id = ?)",
+                (delivery.error, delivery.channel, delivery.message_id),
             )
-            if delivery.status == "sent":
-                if reading(connection, "SELECT 1 FROM channels WHERE name = ?", delivery.channel):
-                    _readmit(connection, delivery.channel, forget=True)
-            elif permanent == "channel":
-                connection.execute(
-                    "UPDATE deliveries SET status = 'failed', shut_out = 1, error = ? WHERE channel = ?"
-                    " AND (status = 'pending' OR message_id = ?)",
-                    (delivery.error, delivery.channel, delivery.message_id),
-                )
-                self._close(connection, delivery.channel, now + KNOCK, refused=delivery.error)
-            elif retry_after is not None:
-                self._close(connection, delivery.channel, now + timedelta(seconds=min(retry_after, 86_400.0)))
+            self._close(connection, delivery.channel, now + KNOCK, refused=delivery.error)
+        elif retry_after is not None:
+            self._close(connection, delivery.channel, now + timedelta(seconds=min(retry_after, 86_400.0)))
 
     def _close(
         self, connection: sqlite3.Connection, channel: str, until: datetime, *, refused: str | None = None
