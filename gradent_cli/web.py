@@ -72,10 +72,67 @@ def request(
     Raises:
         WebError: no connection, no answer in time, a broken answer, or a URL that cannot be one.
     """
+
+    def work() -> Answer:
+        return exchange(
+            method,
+            url,
+            json=json,
+            content=content,
+            headers=headers,
+            seconds=seconds,
+            limit=limit,
+            follow_redirects=follow_redirects,
+        )
+
+    return _within(seconds, work)
+
+
+def exchange(
+    method: str,
+    url: str,
+    *,
+    json: Any = None,
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    seconds: float = 10.0,
+    limit: int = 65_536,
+    follow_redirects: bool = False,
+) -> Answer:
+    """As `request`, but in the caller's thread, which should be one that can be left behind.
+
+    A slow look-up of the name, or a server that drips the head of its answer, takes longer than `seconds`.
+    """
+    _import_httpx()
+    import httpx
+
     deadline = monotonic() + seconds
-    return _within(
-        seconds, lambda: _attempt(method, url, json, content, headers, deadline, limit, follow=follow_redirects)
-    )
+    # No cause is chained: httpx's texts quote addresses and headers, and a traceback may end up in the log.
+    try:
+        with (
+            _client(url, may_leave=follow_redirects) as client,
+            client.stream(
+                method,
+                url,
+                json=json,
+                content=content,
+                headers=headers,
+                timeout=max(0.1, seconds),
+                follow_redirects=follow_redirects,
+            ) as response,
+        ):
+            body = _read(response, deadline, limit)
+            return Answer(
+                status=response.status_code, headers=response.headers, body=body[:limit], cut=len(body) > limit
+            )
+    except httpx.HTTPError as error:
+        raise WebError(_reason(error)) from None
+    except httpx.InvalidURL:
+        raise WebError("the address is not a usable URL") from None
+    except ValueError:
+        raise WebError("the address or a token has characters that HTTP cannot carry") from None
+    except OSError as error:
+        raise WebError(f"the connection failed: {error.strerror or type(error).__name__}") from None
 
 
 def reach(url: str, *, seconds: float) -> None:
@@ -127,49 +184,6 @@ def _within(seconds: float, work: Callable[[], _T]) -> _T:
     if not outcome:
         raise WebError(f"no complete answer within {seconds:g} seconds")
     return outcome[0]
-
-
-def _attempt(
-    method: str,
-    url: str,
-    json: Any,
-    content: bytes | None,
-    headers: Mapping[str, str] | None,
-    deadline: float,
-    limit: int,
-    *,
-    follow: bool,
-) -> Answer:
-    _import_httpx()
-    import httpx
-
-    timeout = max(0.1, deadline - monotonic())
-    # No cause is chained: httpx's texts quote addresses and headers, and a traceback may end up in the log.
-    try:
-        with (
-            _client(url, may_leave=follow) as client,
-            client.stream(
-                method,
-                url,
-                json=json,
-                content=content,
-                headers=headers,
-                timeout=timeout,
-                follow_redirects=follow,
-            ) as response,
-        ):
-            body = _read(response, deadline, limit)
-            return Answer(
-                status=response.status_code, headers=response.headers, body=body[:limit], cut=len(body) > limit
-            )
-    except httpx.HTTPError as error:
-        raise WebError(_reason(error)) from None
-    except httpx.InvalidURL:
-        raise WebError("the address is not a usable URL") from None
-    except ValueError:
-        raise WebError("the address or a token has characters that HTTP cannot carry") from None
-    except OSError as error:
-        raise WebError(f"the connection failed: {error.strerror or type(error).__name__}") from None
 
 
 def _read(response: "httpx.Response", deadline: float, limit: int) -> bytes:

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from time import monotonic
 from typing import Any
@@ -352,3 +353,19 @@ def test_both_real_channels_work_side_by_side(server: Server) -> None:
         assert deliveries == [("ntfy", "pending"), ("ntfy", "pending"), ("discord", "sent"), ("discord", "sent")]
         assert [body["embeds"][0]["title"] for body in other.bodies] == ["message 0", "message 1"]
         server.closing.set()
+
+
+def test_a_service_that_drips_its_head_holds_up_nobody(server: Server) -> None:
+    """No limit of httpx's bounds that; `finish` does."""
+
+    def drip(handler: BaseHTTPRequestHandler, _: object) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-More: ")
+        while not server.closing.wait(0.03):
+            handler.wfile.write(b"x")
+
+    server.raw = drip
+    deliveries = dispatched(Ntfy("topic", server=server.url), number=2, seconds=0.3)
+    assert [delivery[2:] for delivery in deliveries] == [
+        ("pending", 0, "no answer within 0.3 s"),
+        ("pending", 0, "not tried: no answer within 0.3 s"),
+    ]

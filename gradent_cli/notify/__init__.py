@@ -96,15 +96,15 @@ def fingerprint(*parts: str) -> str:
 
 
 def post_json(service: str, url: str, payload: Any, headers: Mapping[str, str] | None = None) -> "Answer":
-    """POST to a service, bounded in time; any status is an answer.
+    """POST to a service; any status is an answer. It may take long, as anything may that a channel does.
 
     Raises:
         NotifyError: there was no answer; trying later may help.
     """
-    from gradent_cli.web import WebError, request
+    from gradent_cli.web import WebError, exchange
 
     try:
-        return request("POST", url, json=payload, headers=headers, seconds=SECONDS_PER_MESSAGE)
+        return exchange("POST", url, json=payload, headers=headers, seconds=SECONDS_PER_MESSAGE)
     except WebError as error:
         raise NotifyError(f"{service} could not be reached: {error}") from error
 
