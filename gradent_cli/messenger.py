@@ -133,7 +133,7 @@ class Messenger:
 
     def _send(self, channel: str, *, fold: bool) -> None:
         waiting = self._unposted(channel)
-        if fold and self._fold(channel, waiting):
+        if fold and waiting and self._fold(channel, waiting):
             waiting = self._unposted(channel)
         self._due.pop(channel, None)
         self._hand_over(channel, waiting)

@@ -23,6 +23,10 @@ from gradent_cli.records import Delivery, Message
 KNOCK = timedelta(days=1)
 """A channel that refused for good gets one try this often: who repairs it at the far end need not tell gradent."""
 _GONE = "this channel is not configured any more"
+_MAY_GO = """
+    status = 'pending' AND channel = :channel AND (not_before IS NULL OR not_before <= :now)
+    AND NOT EXISTS (SELECT 1 FROM channels WHERE name = :channel AND closed_until > :now)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,16 +136,11 @@ class Outbox:
 
     def waiting(self, channel: str) -> list[Message]:
         """What this channel may be given now, oldest first; nothing while it is closed."""
-        now = to_text(self._clock())
-        if self._closed(channel):
-            return []
         rows = reading(
             self._connection,
-            "SELECT messages.* FROM deliveries JOIN messages ON messages.id = message_id"
-            " WHERE status = 'pending' AND channel = ? AND (not_before IS NULL OR not_before <= ?)"
+            f"SELECT messages.* FROM deliveries JOIN messages ON messages.id = message_id WHERE {_MAY_GO}"
             " ORDER BY deliveries.number",
-            channel,
-            now,
+            {"channel": channel, "now": to_text(self._clock())},
         )
         return [_message(row) for row in rows]
 
@@ -149,13 +148,10 @@ class Outbox:
         """Whether `waiting` would have this one, without looking at all the others."""
         found = reading(
             self._connection,
-            "SELECT 1 FROM deliveries WHERE message_id = ? AND channel = ? AND status = 'pending'"
-            " AND (not_before IS NULL OR not_before <= ?)",
-            message_id,
-            channel,
-            to_text(self._clock()),
+            f"SELECT 1 FROM deliveries WHERE message_id = :id AND {_MAY_GO}",
+            {"id": message_id, "channel": channel, "now": to_text(self._clock())},
         )
-        return bool(found) and not self._closed(channel)
+        return bool(found)
 
     def stood_for(self, channel: str) -> dict[str, list[Message]]:
         """What each message that waits for this channel, and stands for others there, stands for: by its id."""
@@ -396,16 +392,6 @@ class Outbox:
             to_text(self._clock()),
         )
         return {row["name"]: row["refused"] for row in rows}
-
-    def _closed(self, channel: str) -> bool:
-        return bool(
-            reading(
-                self._connection,
-                "SELECT 1 FROM channels WHERE name = ? AND closed_until > ?",
-                channel,
-                to_text(self._clock()),
-            )
-        )
 
 
 def _readmit(connection: sqlite3.Connection, channel: str, *, forget: bool) -> None:
