@@ -24,8 +24,8 @@ KNOCK = timedelta(days=1)
 """A channel that refused for good gets one try this often: who repairs it at the far end need not tell gradent."""
 _GONE = "this channel is not configured any more"
 _MAY_GO = """
-    status = 'pending' AND channel = :channel AND (not_before IS NULL OR not_before <= :now)
-    AND NOT EXISTS (SELECT 1 FROM channels WHERE name = :channel AND closed_until > :now)
+    status = 'pending' AND (not_before IS NULL OR not_before <= :now)
+    AND channel NOT IN (SELECT name FROM channels WHERE closed_until > :now)
 """
 
 
@@ -138,20 +138,30 @@ class Outbox:
         """What this channel may be given now, oldest first; nothing while it is closed."""
         rows = reading(
             self._connection,
-            f"SELECT messages.* FROM deliveries JOIN messages ON messages.id = message_id WHERE {_MAY_GO}"
-            " ORDER BY deliveries.number",
+            "SELECT messages.* FROM deliveries JOIN messages ON messages.id = message_id"
+            f" WHERE channel = :channel AND {_MAY_GO} ORDER BY deliveries.number",
             {"channel": channel, "now": to_text(self._clock())},
         )
         return [_message(row) for row in rows]
 
-    def may_go(self, channel: str, message_id: str) -> bool:
-        """Whether `waiting` would have this one, without looking at all the others."""
-        found = reading(
+    def ready(self) -> set[tuple[str, str]]:
+        """Channel and id of all that `waiting` would have."""
+        channels, named = self._named()
+        rows = reading(
             self._connection,
-            f"SELECT 1 FROM deliveries WHERE message_id = :id AND {_MAY_GO}",
-            {"id": message_id, "channel": channel, "now": to_text(self._clock())},
+            f"SELECT channel, message_id FROM deliveries WHERE channel IN ({channels}) AND {_MAY_GO}",
+            {"now": to_text(self._clock()), **named},
         )
-        return bool(found)
+        return {(row["channel"], row["message_id"]) for row in rows}
+
+    def may_go(self, message_id: str) -> set[str]:
+        """The channels for which `waiting` would have this one, without looking at all the others."""
+        rows = reading(
+            self._connection,
+            f"SELECT channel FROM deliveries WHERE message_id = :id AND {_MAY_GO}",
+            {"id": message_id, "now": to_text(self._clock())},
+        )
+        return {row["channel"] for row in rows}
 
     def stood_for(self, channel: str) -> dict[str, list[Message]]:
         """What each message that waits for this channel, and stands for others there, stands for: by its id."""
@@ -209,16 +219,21 @@ class Outbox:
                 [(id, channel) for id in stood_for - {into.id}],
             )
 
-    def sent_between(self, channel: str, since: datetime, until: datetime) -> int:
-        """How many messages this channel took from then to then."""
-        found = reading(
+    def sent_between(self, since: datetime, until: datetime) -> dict[str, int]:
+        """How many messages each channel took from then to then; a channel that took none is left out."""
+        channels, named = self._named()
+        rows = reading(
             self._connection,
-            "SELECT count(*) FROM deliveries WHERE status = 'sent' AND channel = ? AND sent_at >= ? AND sent_at < ?",
-            channel,
-            to_text(since),
-            to_text(until),
+            f"SELECT channel, count(*) AS sent FROM deliveries WHERE status = 'sent' AND channel IN ({channels})"
+            " AND sent_at >= :since AND sent_at < :until GROUP BY channel",
+            {"since": to_text(since), "until": to_text(until), **named},
         )
-        return int(found[0][0])
+        return {row["channel"]: row["sent"] for row in rows}
+
+    def _named(self) -> tuple[str, dict[str, str]]:
+        """The configured channels, for SQL."""
+        named = {f"channel{place}": channel for place, channel in enumerate(self._identities)}
+        return ", ".join(f":{name}" for name in named), named
 
     # ── what a person is shown ──
 

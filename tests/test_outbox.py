@@ -47,8 +47,9 @@ def test_a_message_reads_back_as_it_was(outbox: Outbox) -> None:
     outbox.put(whole)
     outbox.put(plain)
     assert outbox.waiting("ntfy") == outbox.waiting("discord") == [whole, plain]
-    assert outbox.may_go("ntfy", "m")
-    assert not outbox.may_go("ntfy", "x")
+    assert outbox.may_go("m") == {"ntfy", "discord"}
+    assert outbox.may_go("x") == set()
+    assert outbox.ready() == {(channel, id) for channel in ("ntfy", "discord") for id in ("m", "n")}
     assert outbox.pending() == 4
 
 
@@ -59,8 +60,9 @@ def test_each_channel_is_marked_by_itself(outbox: Outbox) -> None:
     outbox.settle(sent("m"), permanent=None, retry_after=None)
     outbox.settle(sent("m", "discord", "pending", "no answer"), permanent=None, retry_after=None)
     assert (outbox.waiting("ntfy"), outbox.pending()) == ([], 1)
-    assert outbox.sent_between("ntfy", NOW, NOW + HOUR) == 1
-    assert outbox.sent_between("ntfy", NOW - HOUR, NOW) == 0
+    assert outbox.ready() == {("discord", "m")}
+    assert outbox.sent_between(NOW, NOW + HOUR) == {"ntfy": 1}
+    assert outbox.sent_between(NOW - HOUR, NOW) == {}
     (backlog,) = outbox.backlogs()
     assert (backlog.channel, backlog.waiting, backlog.oldest_at, backlog.reason) == ("discord", 1, NOW, "no answer")
 
