@@ -108,7 +108,7 @@ def test_a_model_works_with_the_tools(converse: Callable[..., Told], provider: O
     """It is asked once more after each answer of a tool; its last words are the summary, what was done is counted."""
     provider.script = [
         ("check", {}),
-        [("assess", {"assignment": "essay", "likely_hours": 3, "reason": "Two pages."}), ("suggest", {})],
+        [("assess", {"judgements": [{"assignment": "essay", "likely_hours": 3}]}), ("suggest", {})],
         ("schedule", {}),
         "Start with the essay\x1b[31m:\n it is due first.",
     ]
@@ -154,9 +154,9 @@ def test_what_is_wrong_is_told_to_the_model_and_on_record_once(converse: Callabl
         [
             ("check", {}),
             ("log", {"assignment": "essay", "time": "9h"}),
-            ("assess", '{"likely_hours'),
+            ("assess", '{"judgements'),
             ("assess", [1]),
-            ("assess", {"assignment": "nothing like it", "likely_hours": 2}),
+            ("assess", {"judgements": [{"assignment": "essay", "likely_hours": "two"}]}),
         ],
         ("schedule", {"sessions": [{"assignment": "essay", "starts_at": "soon", "ends_at": "later"}]}),
         "Done.",
@@ -165,7 +165,7 @@ def test_what_is_wrong_is_told_to_the_model_and_on_record_once(converse: Callabl
     errors = [(tool, error) for tool, error in told.tools if error]
     assert errors == [
         ("assess", "the input has to be a JSON object"),
-        ("assess", "there is no assignment 'nothing like it'"),
+        ("assess", "assess: judgements[0]: likely_hours has to be a number"),
         ("log", "Unknown tool name: 'log'. Available tools: 'assess', 'check', 'schedule', 'suggest'"),
         ("assess", "the input is not what the tool takes"),
         ("schedule", "starts_at has to be a moment such as 2026-12-01T18:00, not 'soon'"),
@@ -174,7 +174,7 @@ def test_what_is_wrong_is_told_to_the_model_and_on_record_once(converse: Callabl
     assert all(each["incidental"] for each in failed)
     assert told.end["type"] == "run.completed"
     heard = [each["error"] for each in provider.told() if "error" in each]
-    assert "there is no assignment 'nothing like it'" in heard
+    assert "assess: judgements[0]: likely_hours has to be a number" in heard
 
 
 def test_calls_of_the_same_id_are_told_each(converse: Callable[..., Told], provider: OpenAI) -> None:
