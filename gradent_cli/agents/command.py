@@ -72,8 +72,7 @@ class CommandAgent:
         Raises:
             UnavailableError: one of them is not.
         """
-        if self.cwd is not None and not os.path.isdir(self.cwd):  # noqa: PTH112  never raises
-            raise UnavailableError(f"agent.cwd, {self.cwd}, is not a folder", hint=f"mkdir -p {self.cwd}")
+        need_folder(self.cwd)
         find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or Path.cwd())
         if mcp.is_asked_for(self.argv):
             mcp.need_package()
@@ -258,6 +257,16 @@ def _written(files: Callable[[Path], Mapping[str, str]]) -> Iterator[Path]:
                 hint="make room there, or set TMPDIR to another folder",
             ) from error
         yield folder
+
+
+def need_folder(cwd: Path | None) -> None:
+    """See whether a program could start in `agent.cwd`.
+
+    Raises:
+        UnavailableError: it is not a folder.
+    """
+    if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112  never raises
+        raise UnavailableError(f"agent.cwd, {cwd}, is not a folder", hint=f"mkdir -p {cwd}")
 
 
 def find_program(name: str, *, path: str, folder: Path) -> str:
