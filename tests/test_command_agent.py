@@ -50,12 +50,13 @@ class Stage:
         if self.moment in text.splitlines():
             self.then()
 
-    def run(self, argv, *, shield=None, **changes):
+    def run(self, argv, *, shield=None, tools=None, **changes):
         options = {
             "prompt": "", "cwd": None, "environ": dict(os.environ), "idle_timeout": None, "grace": timedelta(seconds=1)
         }  # fmt: skip
         agent = CommandAgent(argv=argv, **options | changes)
-        return agent.run(self.context(**({"shield": shield} if shield else {})))
+        given = {"shield": shield, "tools": tools}
+        return agent.run(self.context(**{name: value for name, value in given.items() if value is not None}))
 
     def context(self, **changes):
         given = {"tools": ToolCallTracker(Clock(), self.calls.append), "keep_output": self.kept.append}
@@ -590,6 +591,25 @@ def test_what_was_done_before_the_time_was_over(stage, program):
     with pytest.raises(AgentTimeoutError):
         stage.run(argv)
     assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "3")]
+
+
+@pytest.mark.parametrize("where", ["file", "output"])
+def test_a_backlog_is_on_record_when_the_time_is_over(stage, program, where):
+    """What is being taken in when the end of the time comes is taken in to its end."""
+    argv = program(
+        "event = {'type': 'tool.completed', 'ok': True}\n"
+        "lines = ''.join(json.dumps({**event, 'tool': str(n)}) + chr(10) for n in range(500))\n"
+        f"open(os.environ['GRADENT_EVENTS'] if {where == 'file'} else 1, 'a').write(lines)\ntime.sleep(60)"
+    )
+
+    def note(call):
+        stage.calls.append(call)
+        if len(stage.calls) == 5:
+            signal.raise_signal(signal.SIGALRM)
+
+    with Interrupts() as interrupts, pytest.raises(AgentTimeoutError):
+        stage.run(argv, shield=interrupts.shield, tools=ToolCallTracker(Clock(), note))
+    assert [call.tool for call in stage.calls if call.status == "completed"] == [str(n) for n in range(500)]
 
 
 def test_an_event_file_that_grows_without_end(stage, program):

@@ -93,7 +93,7 @@ class CommandAgent:
                 try:
                     with context.shield():
                         tree = processes.Tree(self._start(context, folder), adopts=adopts)
-                    self._follow(tree, reader)
+                    self._follow(tree, reader, context)
                     followed = True
                 finally:
                     if tree is not None:
@@ -162,7 +162,7 @@ class CommandAgent:
                 f"PATH={self.environ.get('PATH', '')}",
             ) from error
 
-    def _follow(self, tree: processes.Tree, reader: Reader) -> None:
+    def _follow(self, tree: processes.Tree, reader: Reader, context: RunContext) -> None:
         """Read both pipes until the program itself has ended and what it wrote is read, whoever else writes on."""
         idle = self.idle_timeout.total_seconds() if self.idle_timeout is not None else None
         looked = heard = monotonic()
@@ -173,7 +173,7 @@ class CommandAgent:
                 _widen(stream.fileno())
                 selector.register(stream, selectors.EVENT_READ, take)
             while True:
-                got = _read_ready(selector, tree)
+                got = _read_ready(selector, tree, context)
                 now = monotonic()
                 if got:
                     heard = now
@@ -190,8 +190,9 @@ class CommandAgent:
                 if idle is not None and now - heard > idle:
                     limit = spell(timedelta(seconds=idle))
                     raise AgentTimeoutError(f"said nothing for {limit}, the limit of agent.idle_timeout")
-            for key in selector.get_map().values():
-                _read_rest(key.fd, key.data)
+            with context.shield():
+                for key in selector.get_map().values():
+                    _read_rest(key.fd, key.data)
         reader.end()
 
     def _end(self, tree: processes.Tree, context: RunContext) -> None:
@@ -213,7 +214,7 @@ def _widen(pipe: int) -> None:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-def _read_ready(selector: selectors.BaseSelector, tree: processes.Tree) -> int:
+def _read_ready(selector: selectors.BaseSelector, tree: processes.Tree, context: RunContext) -> int:
     """Wait for output, at most `_LOOK`; where both pipes are closed, for the end. Returns how many bytes came."""
     if not selector.get_map():
         with suppress(subprocess.TimeoutExpired):
@@ -221,12 +222,13 @@ def _read_ready(selector: selectors.BaseSelector, tree: processes.Tree) -> int:
         return 0
     got = 0
     for key, _ in selector.select(_LOOK):
-        chunk = os.read(key.fd, _READ_BYTES)
-        if chunk:
-            key.data(chunk)
-            got += len(chunk)
-        else:
-            selector.unregister(key.fileobj)
+        with context.shield():  # what is taken out of the pipe is nowhere else
+            chunk = os.read(key.fd, _READ_BYTES)
+            if chunk:
+                key.data(chunk)
+                got += len(chunk)
+            else:
+                selector.unregister(key.fileobj)
     return got
 
 
