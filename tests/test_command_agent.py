@@ -686,6 +686,20 @@ def test_an_event_file_that_is_emptied(stage, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("change", ["os.replace(path + '.new', path)", "os.remove(path)"])
+def test_an_event_file_that_is_replaced(stage, program, change):
+    """What was told in the file itself stands, what somebody puts in its place is not read; the run goes on."""
+    argv = program(
+        APPEND + "emit(type='tool.completed', id='1', tool='fetch', ok=True, result='3')\n"
+        "path = os.environ['GRADENT_EVENTS']\n"
+        "open(path + '.new', 'w').write('{\"type\": \"run.failed\", \"error\": \"no\"}\\n')\n"
+        f"{change}\nprint('Fine')"
+    )
+    report = stage.run(argv)
+    assert (report.summary, report.error) == ("Fine", None)
+    assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "3")]
+
+
 def test_what_comes_both_ways_counts_once(stage, program):
     """With an id or without, whichever way is the first; the same thing done twice counts twice."""
     argv = program(
