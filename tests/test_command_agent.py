@@ -692,7 +692,7 @@ def test_an_event_file_that_is_replaced(stage, program, change):
     argv = program(
         APPEND + "emit(type='tool.completed', id='1', tool='fetch', ok=True, result='3')\n"
         "path = os.environ['GRADENT_EVENTS']\n"
-        "open(path + '.new', 'w').write('{\"type\": \"run.failed\", \"error\": \"no\"}\\n')\n"
+        'open(path + \'.new\', \'w\').write(\'{"type": "run.failed", "error": "no"}\\n\')\n'
         f"{change}\nprint('Fine')"
     )
     report = stage.run(argv)
