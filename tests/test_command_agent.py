@@ -13,7 +13,7 @@ import pytest
 
 from gradent_cli import files
 from gradent_cli.agents import RunContext, ToolCallTracker
-from gradent_cli.agents.command import CommandAgent
+from gradent_cli.agents.command import CommandAgent, find_program
 from gradent_cli.agents.output import LOG_BYTES, TAIL_BYTES, Reader
 from gradent_cli.errors import AgentError, AgentTimeoutError, StateError, UnavailableError
 from gradent_cli.interrupts import Interrupts
@@ -431,7 +431,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from gradent_cli import files
 from gradent_cli.agents import RunContext, ToolCallTracker
-from gradent_cli.agents.command import CommandAgent
+from gradent_cli.agents.command import CommandAgent, find_program
 from gradent_cli.logs import Log
 
 log = Log(Path(sys.argv[1]), lambda text: text)
@@ -855,6 +855,30 @@ def test_what_a_stream_complains_of(stage, program, lines, code, error):
 
 
 # ── before it begins ──
+
+
+@pytest.mark.parametrize(
+    ("line", "needed"),
+    [
+        ("/usr/bin/env -u NO_NAME sh", None),
+        ("/usr/bin/env -S -i -C / --unset NO_NAME A=1 sh -e", None),
+        ("/usr/bin/env -S -iu NO_NAME no-such-node", "no-such-node"),
+        ("/usr/bin/env -S A=1 no-such-node --flag", "no-such-node"),
+        ("/usr/bin/env -S '/a b/sh' -e", None),
+        ("/usr/bin/env -S ${HOME}/sh", None),
+        ("/usr/bin/env", None),
+    ],
+)
+def test_what_a_script_is_interpreted_by(tmp_path, line, needed):
+    """Options of env, what belongs to them and variables are not the program; what only env can tell is left to it."""
+    script = tmp_path / "agent"
+    script.write_text(f"#!{line}\n")
+    script.chmod(0o755)
+    if needed is None:
+        assert find_program(str(script), path="/usr/bin:/bin", folder=tmp_path) == str(script)
+    else:
+        with pytest.raises(UnavailableError, match=f"needs '{needed}'"):
+            find_program(str(script), path="/usr/bin:/bin", folder=tmp_path)
 
 
 def test_preflight(tmp_path):

@@ -38,6 +38,8 @@ _LOOK = 0.2
 _BREATH = 0.002
 """Seconds: a program that writes little at a time, and fast, is read in larger pieces."""
 
+_ENV_TAKES_MORE = re.compile(r"-[0iv]*[aCPu]|--(unset|chdir|argv0)")
+"""Options of `env` (GNU's, BSD's) after which a word is their own."""
 _REMEDIES = {
     errno.ENOEXEC: "let it begin with a line that names what runs it, such as #!/bin/sh",
     errno.E2BIG: "leave {prompt} out of agent.command: the program gets it on standard input then",
@@ -315,9 +317,16 @@ def _interpreter(program: Path) -> str | None:
             first = file.read(256).split(b"\n")[0]
         words = re.findall(r"[^ \t]+", os.fsdecode(first[2:])) if first.startswith(b"#!") else []
         if words and Path(words[0]).name == "env":
-            words = [word for word in words[1:] if not word.startswith("-") and "=" not in word] or words
+            return _of_env(words[1:]) or words[0]
         return words[0] if words else None
     return None
+
+
+def _of_env(words: Sequence[str]) -> str | None:
+    """The program that `env` would start; None where it names none, or in quotes or a variable (`env -S`)."""
+    while words and (words[0].startswith("-") or "=" in words[0]):
+        words = words[2 if _ENV_TAKES_MORE.fullmatch(words[0]) else 1 :]
+    return words[0] if words and not re.search(r"[\"'\\$]", words[0]) else None
 
 
 def _context(context: RunContext, prompt: str) -> dict[str, Any]:
