@@ -881,6 +881,26 @@ def test_what_a_script_is_interpreted_by(tmp_path, line, needed):
             find_program(str(script), path="/usr/bin:/bin", folder=tmp_path)
 
 
+def test_a_remedy_can_be_pasted(tmp_path):
+    """Also where a path has a blank in it."""
+    folder = tmp_path / "my agents"
+    script, windows = folder / "check", folder / "windows"
+
+    def remedy(program):
+        options = {"prompt": "", "environ": {"PATH": "/usr/bin"}, "idle_timeout": None, "grace": timedelta(seconds=1)}
+        with pytest.raises(UnavailableError) as caught:
+            CommandAgent(argv=[str(program)], cwd=folder, **options).preflight()
+        return caught.value.hint
+
+    subprocess.run(remedy(script), shell=True, check=True)  # mkdir
+    script.write_text("#!/bin/sh\n")
+    subprocess.run(remedy(script), shell=True, check=True)  # chmod
+    assert os.access(script, os.X_OK)
+    windows.write_bytes(b"#!/bin/sh\r\n")
+    windows.chmod(0o755)
+    assert remedy(windows).endswith(f"dos2unix '{windows}'")
+
+
 def test_preflight(tmp_path):
     """The program, its folder, and what interprets it are looked for, where the program will look."""
     script = tmp_path / "agent"

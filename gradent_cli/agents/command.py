@@ -270,7 +270,7 @@ def need_folder(cwd: Path | None) -> None:
         UnavailableError: it is not a folder.
     """
     if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112  never raises
-        raise UnavailableError(f"agent.cwd, {cwd}, is not a folder", hint=f"mkdir -p {cwd}")
+        raise UnavailableError(f"agent.cwd, {cwd}, is not a folder", hint=f"mkdir -p {_quoted(cwd)}")
 
 
 def find_program(name: str, *, path: str, folder: Path) -> str:
@@ -292,7 +292,7 @@ def find_program(name: str, *, path: str, folder: Path) -> str:
     if interpreter is not None and interpreter.endswith("\r"):
         raise UnavailableError(
             f"the lines of {found} end as on Windows, so that nothing can interpret it",
-            hint=f"save it with Unix line endings: dos2unix {found}",
+            hint=f"save it with Unix line endings: dos2unix {_quoted(found)}",
         )
     if interpreter is not None and program(interpreter, path) is None:
         raise UnavailableError(
@@ -302,11 +302,17 @@ def find_program(name: str, *, path: str, folder: Path) -> str:
     return found
 
 
+def _quoted(path: str | Path) -> str:
+    from shlex import quote
+
+    return quote(str(path))
+
+
 def _not_executable(program: Path) -> UnavailableError:
     if os.path.isdir(program):  # noqa: PTH112  never raises
         return UnavailableError(f"{program} is a folder, and no program", hint="name the program in agent.command")
     if os.path.exists(program):  # noqa: PTH110  never raises
-        return UnavailableError(f"the program {program} may not be executed", hint=f"chmod +x {program}")
+        return UnavailableError(f"the program {program} may not be executed", hint=f"chmod +x {_quoted(program)}")
     return UnavailableError(f"there is no program {program}", hint="give its full path in agent.command")
 
 
