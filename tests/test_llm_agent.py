@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import repeat
 from pathlib import Path
+from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
@@ -624,6 +627,40 @@ def test_the_day_of_a_run_is_the_students(
     assert "the limit of $1.5 a day" in document["summary"]
     assert document["usage"] is None
     assert len(provider.asked) == 2
+
+
+def test_what_a_killed_run_has_cost_is_kept(
+    gradent: Callable[..., Any], student: Callable[..., None], provider: OpenAI
+) -> None:
+    """Beside what it did; the next run takes it from the money of the day."""
+    student("input_price = 2\noutput_price = 10\nmax_cost_usd_per_day = 0.004")
+    asked, killed = Event(), Event()
+
+    def think(_: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        if len(provider.asked) == 2:
+            asked.set()
+            killed.wait()
+        return ("check", {})
+
+    provider.script = think
+    try:
+        with subprocess.Popen([sys.executable, "-m", "gradent_cli", "run", "--quiet"]) as process:
+            assert asked.wait(60)
+            for _ in range(300):  # it looks a few times a second
+                before = json.loads(gradent("history", "last", "--json").out)
+                if before["usage"] and before["tools"]:
+                    break
+                sleep(0.1)
+            process.kill()
+        document = run(gradent)
+    finally:
+        killed.set()
+    assert "the limit of $0.004 a day (llm.max_cost_usd_per_day) is reached" in document["summary"]
+    assert len(provider.asked) == 3
+    after = json.loads(gradent("history", before["id"], "--json").out)
+    assert (before["status"], after["status"]) == ("running", "interrupted")
+    assert after["usage"] == before["usage"] == {"input_tokens": 1000, "output_tokens": 50, "cost_usd": 0.0025}
+    assert [tool["tool"] for tool in after["tools"]] == ["check"]
 
 
 def test_a_dry_run_asks_the_model_and_changes_nothing(
