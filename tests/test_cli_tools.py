@@ -54,7 +54,9 @@ def test_without_a_name_the_tools_are_listed(student: Path) -> None:
     code, out, _ = tool()
     assert code == 0
     assert re.findall(r"^[a-z]+", out, re.MULTILINE) == ["check", "assess", "suggest", "schedule", "log"]
-    assert "Each has assignment, likely_hours, low_hours" in " ".join(out.split())
+    assert "Each has assignment, likely_hours, and may have low_hours, high_hours, difficulty, reason." in " ".join(
+        out.split()
+    )
 
 
 def test_input_comes_from_standard_input_or_an_option(student: Path) -> None:
