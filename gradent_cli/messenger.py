@@ -3,6 +3,7 @@
 It knows what is wanted, what has to wait and what stands for what; the outbox remembers it, the dispatch sends it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
@@ -55,7 +56,8 @@ class Messenger:
         self._run_id: str | None = None
         self._told: list[Message] = []
         self._posted: set[tuple[str, str]] = set()
-        self._sent: dict[str, tuple[datetime, int]] = {}
+        self._today: datetime | None = None
+        self._sent: Counter[str] = Counter()
         self._due: dict[str, datetime] = {}
 
     @property
@@ -114,8 +116,10 @@ class Messenger:
             StateError: the outbox cannot be used.
         """
         alone = not self._dispatch.elsewhere()  # asked before anything of this process is on its way
+        unposted = {channel for channel, _ in self._outbox.ready() - self._posted}
         for channel in self._dispatch.channels:
-            self._send(channel, fold=alone)
+            if channel in unposted:
+                self._send(channel, fold=alone)
 
     def finish(self, seconds: float) -> tuple[Delivery, ...]:
         """Send what may go by now, and wait at most this long for everything; how each message fared."""
@@ -171,10 +175,11 @@ class Messenger:
             self._log(f"message: {message.title}\n{message.text}")
             return
         try:
+            may_go = self._outbox.may_go(message.id)
             for channel in self._dispatch.channels:
                 if channel in self._due and self._due[channel] <= self._clock():
                     self._send(channel, fold=not self._dispatch.elsewhere())
-                elif (channel, message.id) not in self._posted and self._outbox.may_go(channel, message.id):
+                elif channel in may_go and (channel, message.id) not in self._posted:
                     self._hand_over(channel, [message])
         except StateError as error:
             self._log(f"what waits cannot be looked up: {error.message}")
@@ -187,14 +192,12 @@ class Messenger:
 
     def _post(self, channel: str, message: Message) -> None:
         self._posted.add((channel, message.id))
-        if channel in self._sent:
-            day, sent = self._sent[channel]
-            self._sent[channel] = (day, sent + 1)
+        self._sent[channel] += 1
         self._dispatch.post(channel, message)
 
     def _sent_today(self, channel: str) -> int:
         """How many messages it took today, with those that are on their way."""
         today = self._clock().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        if channel not in self._sent or self._sent[channel][0] != today:
-            self._sent[channel] = (today, self._outbox.sent_between(channel, today, today + timedelta(days=1)))
-        return self._sent[channel][1]
+        if today != self._today:
+            self._today, self._sent = today, Counter(self._outbox.sent_between(today, today + timedelta(days=1)))
+        return self._sent[channel]

@@ -23,6 +23,10 @@ from gradent_cli.records import Delivery, Message
 KNOCK = timedelta(days=1)
 """A channel that refused for good gets one try this often: who repairs it at the far end need not tell gradent."""
 _GONE = "this channel is not configured any more"
+_MAY_GO = """
+    status = 'pending' AND (not_before IS NULL OR not_before <= :now)
+    AND channel NOT IN (SELECT name FROM channels WHERE closed_until > :now)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,30 +136,32 @@ class Outbox:
 
     def waiting(self, channel: str) -> list[Message]:
         """What this channel may be given now, oldest first; nothing while it is closed."""
-        now = to_text(self._clock())
-        if self._closed(channel):
-            return []
         rows = reading(
             self._connection,
             "SELECT messages.* FROM deliveries JOIN messages ON messages.id = message_id"
-            " WHERE status = 'pending' AND channel = ? AND (not_before IS NULL OR not_before <= ?)"
-            " ORDER BY deliveries.number",
-            channel,
-            now,
+            f" WHERE channel = :channel AND {_MAY_GO} ORDER BY deliveries.number",
+            {"channel": channel, "now": to_text(self._clock())},
         )
         return [_message(row) for row in rows]
 
-    def may_go(self, channel: str, message_id: str) -> bool:
-        """Whether `waiting` would have this one, without looking at all the others."""
-        found = reading(
+    def ready(self) -> set[tuple[str, str]]:
+        """Channel and id of all that `waiting` would have."""
+        channels, named = self._named()
+        rows = reading(
             self._connection,
-            "SELECT 1 FROM deliveries WHERE message_id = ? AND channel = ? AND status = 'pending'"
-            " AND (not_before IS NULL OR not_before <= ?)",
-            message_id,
-            channel,
-            to_text(self._clock()),
+            f"SELECT channel, message_id FROM deliveries WHERE channel IN ({channels}) AND {_MAY_GO}",
+            {"now": to_text(self._clock()), **named},
         )
-        return bool(found) and not self._closed(channel)
+        return {(row["channel"], row["message_id"]) for row in rows}
+
+    def may_go(self, message_id: str) -> set[str]:
+        """The channels for which `waiting` would have this one, without looking at all the others."""
+        rows = reading(
+            self._connection,
+            f"SELECT channel FROM deliveries WHERE message_id = :id AND {_MAY_GO}",
+            {"id": message_id, "now": to_text(self._clock())},
+        )
+        return {row["channel"] for row in rows}
 
     def stood_for(self, channel: str) -> dict[str, list[Message]]:
         """What each message that waits for this channel, and stands for others there, stands for: by its id."""
@@ -213,16 +219,21 @@ class Outbox:
                 [(id, channel) for id in stood_for - {into.id}],
             )
 
-    def sent_between(self, channel: str, since: datetime, until: datetime) -> int:
-        """How many messages this channel took from then to then."""
-        found = reading(
+    def sent_between(self, since: datetime, until: datetime) -> dict[str, int]:
+        """How many messages each channel took from then to then; a channel that took none is left out."""
+        channels, named = self._named()
+        rows = reading(
             self._connection,
-            "SELECT count(*) FROM deliveries WHERE status = 'sent' AND channel = ? AND sent_at >= ? AND sent_at < ?",
-            channel,
-            to_text(since),
-            to_text(until),
+            f"SELECT channel, count(*) AS sent FROM deliveries WHERE status = 'sent' AND channel IN ({channels})"
+            " AND sent_at >= :since AND sent_at < :until GROUP BY channel",
+            {"since": to_text(since), "until": to_text(until), **named},
         )
-        return int(found[0][0])
+        return {row["channel"]: row["sent"] for row in rows}
+
+    def _named(self) -> tuple[str, dict[str, str]]:
+        """The configured channels, for SQL."""
+        named = {f"channel{place}": channel for place, channel in enumerate(self._identities)}
+        return ", ".join(f":{name}" for name in named), named
 
     # ── what a person is shown ──
 
@@ -289,9 +300,12 @@ class Outbox:
         return found[0]["status"] == "pending" if found else not kept
 
     def settle(self, delivery: Delivery, *, permanent: str | None, retry_after: float | None) -> None:
-        """See `notify.Ledger`. What cannot be written down is tried again with the next one, and by `catch_up`."""
+        """See `notify.Ledger`. What cannot be written down is tried again with the next one, and by `catch_up`.
+
+        What comes while another thread waits for the disk is written down all at once by the next one.
+        """
+        self._unsettled.append((delivery, permanent, retry_after))
         with self._mutex:
-            self._unsettled.append((delivery, permanent, retry_after))
             self._write_down()
 
     def catch_up(self) -> None:
@@ -307,43 +321,49 @@ class Outbox:
                     )
 
     def _write_down(self) -> None:
+        number = len(self._unsettled)  # more may come from other threads at any moment, always at the end
+        if number == 0:
+            return
         try:
-            while self._unsettled:
-                self._settle(self._marking(), *self._unsettled[0])
-                self._unsettled.popleft()
+            connection = self._marking()
+            with transaction(connection):
+                for place in range(number):
+                    self._settle(connection, *self._unsettled[place])
         except StateError as error:
             self._trouble(f"not on record how {self._unsettled[0][0].event!r} fared: {error.message}")
+            return
+        for _ in range(number):
+            self._unsettled.popleft()
 
     def _settle(
         self, connection: sqlite3.Connection, delivery: Delivery, permanent: str | None, retry_after: float | None
     ) -> None:
         now = self._clock()
-        with transaction(connection):
+        connection.execute(
+            "UPDATE deliveries SET status = ?, attempts = attempts + ?, error = ?, sent_at = ?, not_before = NULL,"
+            " shut_out = 0 WHERE message_id = ? AND channel = ? AND (status = 'pending' OR ? = 'sent')",
+            (
+                delivery.status,
+                delivery.attempts,
+                delivery.error,
+                to_text(now) if delivery.status == "sent" else None,
+                delivery.message_id,
+                delivery.channel,
+                delivery.status,
+            ),
+        )
+        if delivery.status == "sent":
+            if reading(connection, "SELECT 1 FROM channels WHERE name = ?", delivery.channel):
+                _readmit(connection, delivery.channel, forget=True)
+        elif permanent == "channel":
             connection.execute(
-                "UPDATE deliveries SET status = ?, attempts = attempts + ?, error = ?, sent_at = ?, not_before = NULL,"
-                " shut_out = 0 WHERE message_id = ? AND channel = ? AND (status = 'pending' OR ? = 'sent')",
-                (
-                    delivery.status,
-                    delivery.attempts,
-                    delivery.error,
-                    to_text(now) if delivery.status == "sent" else None,
-                    delivery.message_id,
-                    delivery.channel,
-                    delivery.status,
-                ),
+                "UPDATE deliveries SET status = 'failed', shut_out = 1, error = ? WHERE channel = ?"
+                " AND (status = 'pending' OR message_id = ?)",
+                (delivery.error, delivery.channel, delivery.message_id),
             )
-            if delivery.status == "sent":
-                if reading(connection, "SELECT 1 FROM channels WHERE name = ?", delivery.channel):
-                    _readmit(connection, delivery.channel, forget=True)
-            elif permanent == "channel":
-                connection.execute(
-                    "UPDATE deliveries SET status = 'failed', shut_out = 1, error = ? WHERE channel = ?"
-                    " AND (status = 'pending' OR message_id = ?)",
-                    (delivery.error, delivery.channel, delivery.message_id),
-                )
-                self._close(connection, delivery.channel, now + KNOCK, refused=delivery.error)
-            elif retry_after is not None:
-                self._close(connection, delivery.channel, now + timedelta(seconds=min(retry_after, 86_400.0)))
+            self._close(connection, delivery.channel, now + KNOCK, refused=delivery.error)
+        elif retry_after is not None:
+            self._close(connection, delivery.channel, now + timedelta(seconds=min(retry_after, 86_400.0)))
 
     def _close(
         self, connection: sqlite3.Connection, channel: str, until: datetime, *, refused: str | None = None
@@ -387,16 +407,6 @@ class Outbox:
             to_text(self._clock()),
         )
         return {row["name"]: row["refused"] for row in rows}
-
-    def _closed(self, channel: str) -> bool:
-        return bool(
-            reading(
-                self._connection,
-                "SELECT 1 FROM channels WHERE name = ? AND closed_until > ?",
-                channel,
-                to_text(self._clock()),
-            )
-        )
 
 
 def _readmit(connection: sqlite3.Connection, channel: str, *, forget: bool) -> None:

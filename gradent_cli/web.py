@@ -1,23 +1,38 @@
 """One HTTP request with a limit on its whole time and size, for whoever needs the network.
 
-httpx is imported at the first request and its one client (and TLS context) serves all that follow.
+httpx is imported at the first request. One TLS context serves all that follow, and a client whatever goes to the
+same host one after the other.
 """
 
+import os
+import re
 import socket
+import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gradent_cli import __version__
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 USER_AGENT = f"gradent/{__version__}"
+WHOLE_STORE = 100
+"""Authorities. Who browses the web needs some 140; a folder with a few has been made for something else."""
+
 _making = threading.Lock()
+_resting: dict[tuple[str, bool], list["httpx.Client"]] = {}
+"""Clients that nobody uses right now, by what `_client` was asked for."""
+_HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
+"""How openssl-rehash(1) names a certificate, so that OpenSSL finds it when it is needed and reads no other."""
 _BROKEN = "the server's answer is not valid HTTP or stopped half way"
 _NO_NAME = "the server's name could not be found (is there a network?)"
 _T = TypeVar("_T")
@@ -57,10 +72,67 @@ def request(
     Raises:
         WebError: no connection, no answer in time, a broken answer, or a URL that cannot be one.
     """
+
+    def work() -> Answer:
+        return exchange(
+            method,
+            url,
+            json=json,
+            content=content,
+            headers=headers,
+            seconds=seconds,
+            limit=limit,
+            follow_redirects=follow_redirects,
+        )
+
+    return _within(seconds, work)
+
+
+def exchange(
+    method: str,
+    url: str,
+    *,
+    json: Any = None,
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    seconds: float = 10.0,
+    limit: int = 65_536,
+    follow_redirects: bool = False,
+) -> Answer:
+    """As `request`, but in the caller's thread, which should be one that can be left behind.
+
+    A slow look-up of the name, or a server that drips the head of its answer, takes longer than `seconds`.
+    """
+    _import_httpx()
+    import httpx
+
     deadline = monotonic() + seconds
-    return _within(
-        seconds, lambda: _attempt(method, url, json, content, headers, deadline, limit, follow=follow_redirects)
-    )
+    # No cause is chained: httpx's texts quote addresses and headers, and a traceback may end up in the log.
+    try:
+        with (
+            _client(url, may_leave=follow_redirects) as client,
+            client.stream(
+                method,
+                url,
+                json=json,
+                content=content,
+                headers=headers,
+                timeout=max(0.1, seconds),
+                follow_redirects=follow_redirects,
+            ) as response,
+        ):
+            body = _read(response, deadline, limit)
+            return Answer(
+                status=response.status_code, headers=response.headers, body=body[:limit], cut=len(body) > limit
+            )
+    except httpx.HTTPError as error:
+        raise WebError(_reason(error)) from None
+    except httpx.InvalidURL:
+        raise WebError("the address is not a usable URL") from None
+    except ValueError:
+        raise WebError("the address or a token has characters that HTTP cannot carry") from None
+    except OSError as error:
+        raise WebError(f"the connection failed: {error.strerror or type(error).__name__}") from None
 
 
 def reach(url: str, *, seconds: float) -> None:
@@ -112,46 +184,6 @@ def _within(seconds: float, work: Callable[[], _T]) -> _T:
     if not outcome:
         raise WebError(f"no complete answer within {seconds:g} seconds")
     return outcome[0]
-
-
-def _attempt(
-    method: str,
-    url: str,
-    json: Any,
-    content: bytes | None,
-    headers: Mapping[str, str] | None,
-    deadline: float,
-    limit: int,
-    *,
-    follow: bool,
-) -> Answer:
-    import httpx
-
-    client = _client()
-    timeout = max(0.1, deadline - monotonic())
-    # No cause is chained: httpx's texts quote addresses and headers, and a traceback may end up in the log.
-    try:
-        with client.stream(
-            method,
-            url,
-            json=json,
-            content=content,
-            headers=headers,
-            timeout=timeout,
-            follow_redirects=follow,
-        ) as response:
-            body = _read(response, deadline, limit)
-            return Answer(
-                status=response.status_code, headers=response.headers, body=body[:limit], cut=len(body) > limit
-            )
-    except httpx.HTTPError as error:
-        raise WebError(_reason(error)) from None
-    except httpx.InvalidURL:
-        raise WebError("the address is not a usable URL") from None
-    except ValueError:
-        raise WebError("the address or a token has characters that HTTP cannot carry") from None
-    except OSError as error:
-        raise WebError(f"the connection failed: {error.strerror or type(error).__name__}") from None
 
 
 def _read(response: "httpx.Response", deadline: float, limit: int) -> bytes:
@@ -210,21 +242,79 @@ def _reason(error: "httpx.HTTPError") -> str:
     return f"the connection failed ({type(error).__name__})"
 
 
-def _client() -> "httpx.Client":
-    """The one client; two threads that both come first get the same."""
+@contextmanager
+def _client(url: str, *, may_leave: bool) -> Iterator["httpx.Client"]:
+    """A client for this address, used by nobody else meanwhile: at every request, httpx looks through all connections.
+
+    Args:
+        may_leave: whether the server may send us to another address.
+    """
+    origin = "/".join(url.split("/", 3)[:3])
+    tls = may_leave or not origin.lower().startswith("http:")
     with _making:
-        return _make_client()
+        resting = _resting.setdefault((origin, tls), [])
+        client = resting.pop() if resting else _make_client(tls=tls)
+    try:
+        yield client
+    finally:
+        resting.append(client)
 
 
-@cache
-def _make_client() -> "httpx.Client":
+def _make_client(*, tls: bool) -> "httpx.Client":
     import httpx
 
     try:
         return httpx.Client(
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}, limits=httpx.Limits(max_connections=None)
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
+            verify=_trusting() if tls else _trusting_nobody(),
         )
     except (httpx.InvalidURL, ValueError, ImportError, OSError):
         raise WebError(
             "the environment's network settings (HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE, ...) cannot be used"
         ) from None
+
+
+@cache
+def _trusting() -> "ssl.SSLContext":
+    """Checks servers by what SSL_CERT_FILE or SSL_CERT_DIR names, else by the system's authorities, else by certifi's.
+
+    The system's only where OpenSSL can look up the one that is needed: to read all of them takes longer than a message.
+    """
+    import ssl
+
+    import httpx
+
+    store = ssl.get_default_verify_paths().capath
+    if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR") or not _is_whole_store(store):
+        return httpx.create_ssl_context()
+    return ssl.create_default_context(capath=store)
+
+
+def _is_whole_store(folder: str | None) -> bool:
+    if folder is None:
+        return False
+    try:
+        with os.scandir(folder) as entries:
+            return sum(_HASHED.fullmatch(entry.name) is not None for entry in entries) >= WHOLE_STORE
+    except OSError:
+        return False
+
+
+@cache
+def _trusting_nobody() -> "ssl.SSLContext":
+    """For plain HTTP: it costs next to nothing, and no server gets past it."""
+    import ssl
+
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _import_httpx() -> None:
+    """Import httpx without its command line, which costs as much again where click, rich and Pygments are installed."""
+    with _making:
+        if "httpx" in sys.modules:
+            return
+        sys.modules["httpx._main"] = None  # type: ignore[assignment]  # cannot be imported then: httpx does without
+        try:
+            import_module("httpx")
+        finally:
+            del sys.modules["httpx._main"]

@@ -48,10 +48,11 @@ def signals_as_usual() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def connections() -> Iterator[None]:
-    """What the one HTTP client keeps open is closed at the end, or Python complains of each socket at its exit."""
+    """What HTTP clients keep open is closed at the end, or Python complains of each socket at its exit."""
     yield
-    if "httpx" in sys.modules:
-        web._make_client().close()
+    for clients in web._resting.values():
+        for client in clients:
+            client.close()
 
 
 @pytest.fixture(autouse=True)

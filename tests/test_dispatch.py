@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from time import monotonic
 from typing import Any
@@ -321,17 +322,21 @@ def test_whether_another_process_sends() -> None:
 
 
 def test_nothing_to_send_starts_nothing() -> None:
-    """Without a message there is no thread, no import and no delivery."""
+    """Without a message there is no thread, no delivery, and nothing of what sends one is imported."""
     program = (
         "import sys, threading\n"
         "from gradent_cli.notify import Dispatch\n"
         "from gradent_cli.notify.discord import Discord\n"
         "from gradent_cli.notify.ntfy import Ntfy\n"
-        "dispatch = Dispatch((Ntfy('topic'), Discord('https://discord.com/api/webhooks/1/t')), str)\n"
-        "print([*dispatch.channels], dispatch.finish(5), threading.active_count(), 'httpx' in sys.modules)"
+        "from gradent_cli.notify.webhook import Webhook\n"
+        "channels = (Ntfy('topic'), Discord('https://discord.com/api/webhooks/1/t'), Webhook('http://h'))\n"
+        "dispatch = Dispatch(channels, str)\n"
+        "print([*dispatch.channels], dispatch.finish(5), threading.active_count())\n"
+        "heavy = ('gradent_cli.web', 'httpx', 'ssl', 'socket', 'hashlib', 'email', 'random', 'concurrent')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "['ntfy', 'discord'] () 1 False\n"
+    assert done.stdout == "['ntfy', 'discord', 'webhook'] () 1\n[]\n"
 
 
 def test_both_real_channels_work_side_by_side(server: Server) -> None:
@@ -352,3 +357,19 @@ def test_both_real_channels_work_side_by_side(server: Server) -> None:
         assert deliveries == [("ntfy", "pending"), ("ntfy", "pending"), ("discord", "sent"), ("discord", "sent")]
         assert [body["embeds"][0]["title"] for body in other.bodies] == ["message 0", "message 1"]
         server.closing.set()
+
+
+def test_a_service_that_drips_its_head_holds_up_nobody(server: Server) -> None:
+    """No limit of httpx's bounds that; `finish` does."""
+
+    def drip(handler: BaseHTTPRequestHandler, _: object) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-More: ")
+        while not server.closing.wait(0.03):
+            handler.wfile.write(b"x")
+
+    server.raw = drip
+    deliveries = dispatched(Ntfy("topic", server=server.url), number=2, seconds=0.3)
+    assert [delivery[2:] for delivery in deliveries] == [
+        ("pending", 0, "no answer within 0.3 s"),
+        ("pending", 0, "not tried: no answer within 0.3 s"),
+    ]

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradent_cli.config import load
-from gradent_cli.notify import open_channels, policy
+from gradent_cli.notify import fingerprint, open_channels, policy
 from gradent_cli.notify.ntfy import Ntfy
 from gradent_cli.notify.ntfy import payload as ntfy_payload
 from gradent_cli.records import Failing, Run, ToolCall
@@ -283,3 +284,8 @@ def test_a_channel_gets_its_settings(config: Write, server: Server) -> None:
 def test_a_channel_does_not_show_its_secrets() -> None:
     """What a log or a traceback prints of a channel is no secret."""
     assert "tk_1" not in repr(Ntfy("topic", token="tk_1"))
+
+
+def test_a_fingerprint_stays_what_it_is() -> None:
+    """Another one for the same settings would open every channel that refused for good."""
+    assert fingerprint("topic", "https://ntfy.sh", "") == sha256(b"topic\0https://ntfy.sh\0").hexdigest()[:16]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.street.openai import language_model
 from tests.test_streams import CLAUDE, CODEX
 
 ROOT = Path(__file__).parent.parent
@@ -79,6 +80,18 @@ def test_codex(run, stand_in):
     assert document["summary"] == "Planned 3"
     assert document["usage"] == {"input_tokens": 20, "output_tokens": 2, "cost_usd": None}
     assert argv()[:2] == ["exec", "--json"]
+
+
+def test_the_language_model(run, home, config):
+    """With the study tools, on the list of assignments that the config names."""
+    (home / "list.toml").write_text('[[assignment]]\ntitle = "Essay"\n')
+    with language_model() as provider:
+        provider.script = [("check", {}), "One essay is to be written."]
+        text = block("Ollama").replace("http://localhost:11434/v1", provider.url)
+        assert provider.url in text
+        document = run(f'{text}[[study.sources]]\nkind = "toml"\npath = "{home}/list.toml"\n')
+    assert tools(document)[0] == ("check", "completed")
+    assert document["summary"] == "One essay is to be written."
 
 
 def test_the_shell_script(run, monkeypatch):

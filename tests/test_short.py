@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gradent_cli.cli import compose, short
 from gradent_cli.schedulers import OTHERS, Job, block
 from tests.conftest import Gradent
-from tests.street.server import Server
+from tests.street.server import Answer, Server
 
 NEVER = {
     *(
@@ -114,8 +114,9 @@ def imported(path: Path) -> set[str]:
 
 def test_the_second_run_imports_only_what_it_needs(path: Path, home: Path, gradent: Gradent) -> None:
     """And runs the agent as the first one did."""
-    assert "pydantic" in imported(path)
-    found = imported(path)
+    first, found = imported(path), imported(path)
+    assert "pydantic" in first
+    assert "typer" not in first
     assert {*found, *(name.partition(".")[0] for name in found)} & NEVER == set()
     assert not [name for name in found if name.startswith(("gradent_cli.agents.study", "gradent_cli.config"))]
     outside = {name.partition(".")[0] for name in found} - set(sys.stdlib_module_names)
@@ -133,6 +134,22 @@ def test_a_run_that_fails_says_the_same(path: Path) -> None:
     assert second.returncode == first.returncode == 1
     assert second.stderr.split("\n")[0] == first.stderr.split("\n")[0] != ""
     assert second.stderr.split("\n")[1].startswith("  hint: gradent history ")
+
+
+def test_a_config_that_is_refused_is_told_the_same(path: Path, server: Server, state: Path) -> None:
+    """On standard error, and to whom it names."""
+    path.write_text(f'frequency = "often"\nstate_dir = "{state}"\n[ntfy]\ntopic = "t"\nserver = "{server.url}"\n')
+    server.answer = Answer(body=b'{"id": "1"}')
+    short_way = fire(path)
+    typers = subprocess.run(
+        [sys.executable, "-P", "-m", "gradent_cli", "--config", str(path), "run", "--force", "--quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (short_way.returncode, short_way.stderr) == (typers.returncode, typers.stderr)
+    assert (short_way.returncode, len(server.requests)) == (78, 1)  # the second is no news
 
 
 def test_a_secret_is_read_from_where_it_stands(path: Path, server: Server) -> None:

@@ -8,14 +8,17 @@ import sys
 import threading
 import traceback
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from gradent_cli import web
-from tests.street.server import Answer, Server
+from tests.street.server import Answer, Server, serving
+from tests.street.tls import Authority
 
 SECRET = "s3cret-in-the-address"
 SECONDS = 0.25
@@ -328,25 +331,103 @@ def test_https_to_a_server_without_it_says_so(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "scheme"),
     [
-        ("ALL_PROXY", "socks5://127.0.0.1:1"),
-        ("HTTPS_PROXY", "nonsense://127.0.0.1:1"),
-        ("SSL_CERT_FILE", "/nonexistent/bundle.pem"),
+        ("ALL_PROXY", "socks5://127.0.0.1:1", "http"),
+        ("HTTPS_PROXY", "nonsense://127.0.0.1:1", "http"),
+        ("SSL_CERT_FILE", "/nonexistent/bundle.pem", "https"),
     ],
 )
-def test_network_settings_that_cannot_be_used_are_named(name: str, value: str) -> None:
+def test_network_settings_that_cannot_be_used_are_named(name: str, value: str, scheme: str) -> None:
     """A proxy or bundle of certificates in the environment that cannot be used is said to be the cause."""
+    assert name in asked(f"{scheme}://127.0.0.1:1/", {name: value})
+
+
+def test_plain_http_needs_no_certificates(server: Server) -> None:
+    """Neither good nor bad ones are looked at."""
+    assert asked(server.url, {"SSL_CERT_FILE": "/nonexistent/bundle.pem"}) == "200\n"
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority("an authority of ours")
+
+
+@pytest.fixture
+def secure(authority: Authority, tmp_path: Path) -> Iterator[Server]:
+    """A server that this authority vouches for."""
+    with serving(authority.server(tmp_path)) as server:
+        yield server
+
+
+def test_a_server_that_nobody_vouches_for_is_refused(secure: Server) -> None:
+    """By all the authorities of this machine, and nothing of the message gets there."""
+    assert asked(secure.url).startswith("the server's certificate is not trusted")
+    assert secure.requests == []
+
+
+@pytest.mark.parametrize("redirected", [False, True])
+def test_who_is_trusted_can_be_said(
+    secure: Server, server: Server, authority: Authority, tmp_path: Path, redirected: bool
+) -> None:
+    """By a file or a folder of authorities, as httpx has it; only they count then, also after a redirect."""
+    file, folder = authority.save(tmp_path / "ours.pem"), tmp_path / "ours"
+    folder.mkdir()
+    authority.save_hashed(folder)
+    other = Authority("another authority").save(tmp_path / "other.pem")
+    server.answer = Answer(302, b"", {"Location": secure.url})
+    url = server.url if redirected else secure.url
+    assert asked(url, {"SSL_CERT_FILE": str(file)}, follow=redirected) == "200\n"
+    assert asked(url, {"SSL_CERT_DIR": str(folder)}, follow=redirected) == "200\n"
+    assert "not trusted" in asked(url, {"SSL_CERT_FILE": str(other)}, follow=redirected)
+    assert len(secure.requests) == 2
+
+
+def test_a_trusted_server_speaks_only_for_itself(secure: Server, authority: Authority, tmp_path: Path) -> None:
+    """A certificate for another name is none."""
+    url = secure.url.replace("127.0.0.1", "localhost")
+    assert "not trusted" in asked(url, {"SSL_CERT_FILE": str(authority.save(tmp_path / "ours.pem"))})
+
+
+SYSTEM = """
+import ssl
+ssl.get_default_verify_paths = lambda: ssl.DefaultVerifyPaths(None, {folder!r}, "", "", "", {folder!r})
+"""
+
+
+def test_the_systems_authorities_are_looked_up(secure: Server, authority: Authority, tmp_path: Path) -> None:
+    """Where it has a whole store, only that counts. What has a few is for something else: certifi's count then."""
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    system = SYSTEM.format(folder=str(folder))
+    assert "not trusted" in asked(secure.url, begin=system)
+    (folder / "ca-certificates.crt").symlink_to(authority.save_hashed(folder))
+    assert "not trusted" in asked(secure.url, begin=system)
+    for number in range(web.WHOLE_STORE):
+        (folder / f"{number:08x}.0").symlink_to("elsewhere.pem")
+    assert asked(secure.url, begin=system) == "200\n"
+    with serving(Authority("a stranger").server(tmp_path)) as stranger:
+        assert "not trusted" in asked(stranger.url, begin=system)
+
+
+def asked(url: str, environ: Mapping[str, str] | None = None, *, begin: str = "", follow: bool = False) -> str:
+    """What a process that gets this says: the status, or why there is none. Nothing else is written anywhere."""
     program = (
+        "import sys\n"
         "from gradent_cli import web\n"
-        "try: web.request('GET', 'http://127.0.0.1:1/')\n"
+        f"try: print(web.request('GET', sys.argv[1], follow_redirects={follow}).status)\n"
         "except web.WebError as error: print(error)"
     )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SSL_CERT_")}
     done = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, name: value}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", begin + program, url],
+        env=clean | dict(environ or {}),
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert name in done.stdout
     assert done.stderr == ""
+    return done.stdout
 
 
 def test_requests_do_not_wait_for_each_other(server: Server) -> None:
@@ -361,25 +442,53 @@ def test_requests_do_not_wait_for_each_other(server: Server) -> None:
             thread.join()
 
 
-def test_threads_that_come_first_together_share_one_client() -> None:
-    """Two channels that begin at the same moment must not make two clients, one of which nobody closes."""
+def test_a_connection_is_used_again() -> None:
+    """Whatever goes to the same host one after the other does not begin anew each time."""
+    said = [HEAD + b"Content-Length: 5\r\n\r\nfirst", HEAD + b"Content-Length: 6\r\n\r\nsecond"]
+
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(said[0])
+        connection.recv(65_536)
+        connection.sendall(said[1])
+
+    with peer(talk) as url:  # takes one connection only
+        assert [web.request("GET", url, seconds=LATEST).body for _ in said] == [b"first", b"second"]
+
+
+def test_all_share_one_tls_context() -> None:
+    """Also those that begin at the same moment: to read the authorities takes longer than a message."""
     program = (
-        "import threading\n"
+        "import ssl, threading\n"
         "from gradent_cli import web\n"
-        "import httpx\n"
         "made = []\n"
-        "begin = httpx.Client.__init__\n"
-        "httpx.Client.__init__ = lambda self, **options: (made.append(self), begin(self, **options))[1]\n"
-        "def ask():\n"
-        "    try: web.request('GET', 'http://127.0.0.1:1/')\n"
+        "make = ssl.create_default_context\n"
+        "ssl.create_default_context = lambda **options: (made.append(options), make(**options))[1]\n"
+        "def ask(number):\n"
+        "    try: web.request('GET', f'https://127.0.0.{number}:1/')\n"
         "    except web.WebError: pass\n"
-        "threads = [threading.Thread(target=ask) for _ in range(8)]\n"
+        "threads = [threading.Thread(target=ask, args=(number,)) for number in range(1, 9)]\n"
         "[thread.start() for thread in threads]\n"
         "[thread.join() for thread in threads]\n"
         "print(len(made))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
+
+
+def test_the_command_line_of_httpx_stays_out() -> None:
+    """click, rich and Pygments are here with other packages, and would cost as much as httpx; whoever wants it can."""
+    assert all(map(find_spec, ("click", "rich", "pygments"))), "else this says nothing"
+    program = (
+        "import sys\n"
+        "from gradent_cli import web\n"
+        "try: web.request('GET', 'http://127.0.0.1:1/')\n"
+        "except web.WebError: pass\n"
+        "print([name for name in ('httpx', 'click', 'rich', 'pygments') if name in sys.modules])\n"
+        "import httpx._main\n"
+        "print(httpx._main.main.name)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "['httpx']\nmain\n"
 
 
 def measured(url: str) -> tuple[web.Answer, int]:

@@ -29,6 +29,28 @@ _WAITED_FOR_OTHERS = 60.0
 """Seconds that a process waits until another one has sent what it sends, at most; that one stops after 30."""
 
 
+def load_or_tell(path: Path, environ: Mapping[str, str], *, trigger: str) -> "Config":
+    """The config, which is kept for `snapshot.load`; one that is refused is told, as far as it says to whom.
+
+    Raises:
+        ConfigError: it is refused.
+    """
+    from gradent_cli import snapshot
+    from gradent_cli.config import load, salvage
+    from gradent_cli.errors import ConfigError
+
+    key = snapshot.key(str(path), environ)
+    try:
+        config = load(path, environ)
+    except ConfigError as error:
+        rest = salvage(path, environ)
+        if rest is not None:
+            tell_that_it_did_not_start(rest, environ, error.message, trigger=trigger)
+        raise
+    snapshot.keep(config, environ, key)
+    return config
+
+
 def walk(
     config: "Config",
     environ: Mapping[str, str],

@@ -27,22 +27,14 @@ def run(
     fired_by: Annotated[str | None, typer.Option("--trigger", hidden=True, help="Which scheduler fired it.")] = None,
 ) -> None:
     """Run the agent once, tell your channels, and exit."""
-    from gradent_cli import snapshot
     from gradent_cli.cli import compose, render
-    from gradent_cli.config import load, salvage
-    from gradent_cli.errors import ConfigError
+    from gradent_cli.config import load
 
     trigger = fired_by or compose.who_fired()
-    key = snapshot.key(str(context.obj), os.environ)
-    try:
+    if quiet and not dry_run:  # nobody reads along
+        config = compose.load_or_tell(context.obj, os.environ, trigger=trigger)
+    else:
         config = load(context.obj, os.environ)
-    except ConfigError as error:
-        rest = salvage(context.obj, os.environ) if quiet else None  # nobody reads along: tell the phone, if it can be
-        if rest is not None:
-            compose.tell_that_it_did_not_start(rest, os.environ, error.message, trigger=trigger)
-        raise
-    if quiet and not dry_run:
-        snapshot.keep(config, os.environ, key)  # the next run takes the short way
     for warning in config.warnings if not quiet else ():
         typer.echo(f"gradent: warning: {warning}", err=True)
     show, stop_showing = (compose.ignore, compose.ignore) if quiet or as_json else render.live_tools()

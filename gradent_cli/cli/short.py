@@ -1,12 +1,13 @@
-"""The short way of `run`: the line that a scheduler calls, without Typer, and with the config as it was last accepted.
+"""The short way of `run`: the lines that schedulers call, without Typer, and with the config as it was last accepted.
 
 Typer and pydantic cost twenty times what Python needs to start, and at nearly every tick the config is what it was at
-the one before. Whatever is not clear (another line, a config that has changed) is left to the long way.
+the one before. Every other line is Typer's.
 """
 
 import gc
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -34,7 +35,7 @@ def asked(arguments: Sequence[str]) -> Asked | None:
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int | None:
-    """Run the agent once. Returns the exit code; None, before anything was done, when the long way has to be taken.
+    """Run the agent once. Returns the exit code; None, before anything was done, where it is another command line.
 
     Raises:
         GradentError: the run could not start. It was told.
@@ -44,22 +45,13 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int | None:
         return None
     gc.disable()  # a run is over before there is anything worth collecting
     from gradent_cli import snapshot
-
-    config = snapshot.load(line.config, environ)
-    if config is None:
-        gc.enable()
-        return None
     from gradent_cli.cli import compose, door, streams
 
-    door.config = config.path
+    door.config = Path(line.config)
+    trigger = line.trigger or compose.who_fired()
+    config = snapshot.load(line.config, environ) or compose.load_or_tell(door.config, environ, trigger=trigger)
     outcome = compose.walk(
-        config,
-        environ,
-        compose.ignore,
-        trigger=line.trigger or compose.who_fired(),
-        dry_run=False,
-        force=False,
-        if_due=line.if_due,
+        config, environ, compose.ignore, trigger=trigger, dry_run=False, force=False, if_due=line.if_due
     )
     if outcome is None:
         return 0

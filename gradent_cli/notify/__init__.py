@@ -5,7 +5,7 @@ One channel is one short file: payload, address, and what is permanent. `policy`
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from random import uniform
+from importlib import import_module
 from threading import Condition, Lock, Thread
 from threading import Event as Flag
 from time import monotonic
@@ -90,21 +90,32 @@ def open_pings(settings: "Settings") -> "Healthchecks | None":
 
 def fingerprint(*parts: str) -> str:
     """Sixteen hex digits that change with any of the parts and tell nothing about them."""
+    return _sha256("\0".join(parts).encode())[:16]
+
+
+def _sha256(data: bytes) -> str:
+    """Without `hashlib` where that can be: it loads OpenSSL, and every run asks for fingerprints, also a quiet one."""
+    for name in ("_sha2", "_sha256"):  # since Python 3.12, and before; `random` gets its hash in this way, too
+        try:
+            module = import_module(name)
+        except ImportError:
+            continue
+        return str(module.sha256(data).hexdigest())
     from hashlib import sha256
 
-    return sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return sha256(data).hexdigest()
 
 
 def post_json(service: str, url: str, payload: Any, headers: Mapping[str, str] | None = None) -> "Answer":
-    """POST to a service, bounded in time; any status is an answer.
+    """POST to a service; any status is an answer. It may take long, as anything may that a channel does.
 
     Raises:
         NotifyError: there was no answer; trying later may help.
     """
-    from gradent_cli.web import WebError, request
+    from gradent_cli.web import WebError, exchange
 
     try:
-        return request("POST", url, json=payload, headers=headers, seconds=SECONDS_PER_MESSAGE)
+        return exchange("POST", url, json=payload, headers=headers, seconds=SECONDS_PER_MESSAGE)
     except WebError as error:
         raise NotifyError(f"{service} could not be reached: {error}") from error
 
@@ -228,6 +239,12 @@ class _Turn:
             self._mutex.release()
 
 
+def _more_or_less(pause: float) -> float:
+    from random import uniform
+
+    return pause + uniform(0, pause / 2)  # noqa: S311  no secret
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Patience:
     """How often and how long a message is tried."""
@@ -346,7 +363,7 @@ class _Line:
                 self._ended = letter.error
             pause = retry_after if retry_after is not None else patience.first_pause * 2 ** (tried - 1)
             last = letter.status != "pending" or self._ended is not None or tried == patience.tries
-            if last or self._over.wait(pause + uniform(0, pause / 2)):  # noqa: S311  no secret
+            if last or self._over.wait(_more_or_less(pause)):
                 break
         letter.attempts += tried
         if self._ledger is not None:

@@ -3,7 +3,6 @@
 What a server's status means for later tries is read as RFC 9110 has it (https://www.rfc-editor.org/rfc/rfc9110#section-15).
 """
 
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -82,6 +81,8 @@ def _pause(answer: "Answer") -> float | None:
     wanted = answer.headers.get("retry-after", "").strip()
     if wanted.isascii() and wanted.isdigit():
         return float(wanted[:9])
+    from email.utils import parsedate_to_datetime
+
     try:
         until, now = (parsedate_to_datetime(text) for text in (wanted, answer.headers.get("date", "")))
         return max(0.0, (until - now).total_seconds())

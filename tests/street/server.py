@@ -1,6 +1,7 @@
 """A real HTTP server on loopback that records what it gets and answers as it is told."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,10 +33,10 @@ class Server:
     """`requests` is what came in, in order; `answer` decides what goes out.
 
     Set `answer` to an `Answer`, or to a function from `Request` to `Answer`; `raw` takes over the connection
-    itself (for peers that hang, drip or lie).
+    itself (for peers that hang, drip or lie). With `tls` it speaks HTTPS.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.answer: Answer | Callable[[Request], Answer] = Answer()
         self.raw: Callable[[BaseHTTPRequestHandler, Request], None] | None = None
@@ -75,12 +76,15 @@ class Server:
                 pass  # a client that hangs up is what some tests are about
 
         self._server = Quiet(("127.0.0.1", 0), Handler)
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     @property
     def bodies(self) -> list[Any]:
@@ -94,8 +98,8 @@ class Server:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
-    server = Server()
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    server = Server(tls)
     try:
         yield server
     finally:
