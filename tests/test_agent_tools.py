@@ -22,7 +22,7 @@ SCRIPT = f"""#!/bin/sh
 set -e
 gradent tool check
 gradent tool suggest
-gradent tool assess --input '{{"assignment": "essay", "likely_hours": 4, "reason": "Ten sources."}}'
+gradent tool assess --input '{{"judgements": [{{"assignment": "essay", "likely_hours": 4, "reason": "Ten sources."}}]}}'
 echo '{json.dumps({"sessions": [SESSION]})}' | gradent tool schedule
 gradent tool schedule
 """

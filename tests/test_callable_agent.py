@@ -114,6 +114,22 @@ def test_a_function_that_hangs(gradent, function):
     assert run(gradent, 124)["status"] == "timeout"
 
 
+def test_a_thread_that_is_left_is_not_waited_for(gradent, function):
+    """The run is over when the function has returned, and what was printed is there to its last letter."""
+    function(
+        "import sys, threading\ndef run(context):\n"
+        "    threading.Thread(target=threading.Event().wait).start()\n"
+        "    sys.stderr.write('the last complaint')\n"
+        "    print('the last word', end='')\n"
+        "    return 'Fine'\n",
+        extra='timeout = "1min"\n',
+    )
+    assert run(gradent)["summary"] == "Fine"
+    output = gradent("history", "last").out
+    assert "the last word" in output
+    assert "the last complaint" in output
+
+
 def test_a_package_that_is_not_there(gradent, function, server):
     """One message that the agent is blocked, and nothing is started."""
     function("", name="gone:run", extra=f'[ntfy]\nserver = "{server.url}"\ntopic = "gradent-test-x7k2m9"\n')

@@ -54,13 +54,15 @@ def test_without_a_name_the_tools_are_listed(student: Path) -> None:
     code, out, _ = tool()
     assert code == 0
     assert re.findall(r"^[a-z]+", out, re.MULTILINE) == ["check", "assess", "suggest", "schedule", "log"]
-    assert "likely_hours (number, optional)" in out
+    assert "Each has assignment, likely_hours, and may have low_hours, high_hours, difficulty, reason." in " ".join(
+        out.split()
+    )
 
 
 def test_input_comes_from_standard_input_or_an_option(student: Path) -> None:
     """Either way it is a JSON object, and the answer is one document; outside a run too."""
     assert [each["title"] for each in answer("check")["assignments"]] == ["Essay 1"]
-    given = '{"assignment": "essay", "likely_hours": 3}'
+    given = '{"judgements": [{"assignment": "essay", "likely_hours": 3}]}'
     assert answer("assess", input=given)["new"] == 1
     assert answer("assess", "--input", given)["new"] == 0
     assert answer("schedule")["short"] == []
@@ -120,11 +122,11 @@ def test_input_that_comes_late_counts(student: Path, arguments: tuple[str, ...])
     answer("check")
     process = start("assess", *arguments)
     assert process.stdin is not None
-    process.stdin.write('{"assignment": "essay", ')
+    process.stdin.write('{"judgements": [{"assignment": "essay", ')
     process.stdin.flush()
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.7)
-    out, err = process.communicate('"likely_hours": 3}')
+    out, err = process.communicate('"likely_hours": 3}]}')
     assert (process.returncode, err) == (0, "")
     assert json.loads(out)["new"] == 1
 

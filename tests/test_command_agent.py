@@ -13,7 +13,7 @@ import pytest
 
 from gradent_cli import files
 from gradent_cli.agents import RunContext, ToolCallTracker
-from gradent_cli.agents.command import CommandAgent
+from gradent_cli.agents.command import CommandAgent, find_program
 from gradent_cli.agents.output import LOG_BYTES, TAIL_BYTES, Reader
 from gradent_cli.errors import AgentError, AgentTimeoutError, StateError, UnavailableError
 from gradent_cli.interrupts import Interrupts
@@ -50,12 +50,13 @@ class Stage:
         if self.moment in text.splitlines():
             self.then()
 
-    def run(self, argv, *, shield=None, **changes):
+    def run(self, argv, *, shield=None, tools=None, **changes):
         options = {
             "prompt": "", "cwd": None, "environ": dict(os.environ), "idle_timeout": None, "grace": timedelta(seconds=1)
         }  # fmt: skip
         agent = CommandAgent(argv=argv, **options | changes)
-        return agent.run(self.context(**({"shield": shield} if shield else {})))
+        given = {"shield": shield, "tools": tools}
+        return agent.run(self.context(**{name: value for name, value in given.items() if value is not None}))
 
     def context(self, **changes):
         given = {"tools": ToolCallTracker(Clock(), self.calls.append), "keep_output": self.kept.append}
@@ -430,7 +431,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from gradent_cli import files
 from gradent_cli.agents import RunContext, ToolCallTracker
-from gradent_cli.agents.command import CommandAgent
+from gradent_cli.agents.command import CommandAgent, find_program
 from gradent_cli.logs import Log
 
 log = Log(Path(sys.argv[1]), lambda text: text)
@@ -592,6 +593,25 @@ def test_what_was_done_before_the_time_was_over(stage, program):
     assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "3")]
 
 
+@pytest.mark.parametrize("where", ["file", "output"])
+def test_a_backlog_is_on_record_when_the_time_is_over(stage, program, where):
+    """What is being taken in when the end of the time comes is taken in to its end."""
+    argv = program(
+        "event = {'type': 'tool.completed', 'ok': True}\n"
+        "lines = ''.join(json.dumps({**event, 'tool': str(n)}) + chr(10) for n in range(500))\n"
+        f"open(os.environ['GRADENT_EVENTS'] if {where == 'file'} else 1, 'a').write(lines)\ntime.sleep(60)"
+    )
+
+    def note(call):
+        stage.calls.append(call)
+        if len(stage.calls) == 5:
+            signal.raise_signal(signal.SIGALRM)
+
+    with Interrupts() as interrupts, pytest.raises(AgentTimeoutError):
+        stage.run(argv, shield=interrupts.shield, tools=ToolCallTracker(Clock(), note))
+    assert [call.tool for call in stage.calls if call.status == "completed"] == [str(n) for n in range(500)]
+
+
 def test_an_event_file_that_grows_without_end(stage, program):
     """Lines that are too long are no events, and a child that goes on writing does not hold the run."""
     argv = program(
@@ -664,6 +684,20 @@ def test_an_event_file_that_is_emptied(stage, tmp_path):
         ("fetch the pages", "completed", ""),
         ("plan", "completed", ""),
     ]
+
+
+@pytest.mark.parametrize("change", ["os.replace(path + '.new', path)", "os.remove(path)"])
+def test_an_event_file_that_is_replaced(stage, program, change):
+    """What was told in the file itself stands, what somebody puts in its place is not read; the run goes on."""
+    argv = program(
+        APPEND + "emit(type='tool.completed', id='1', tool='fetch', ok=True, result='3')\n"
+        "path = os.environ['GRADENT_EVENTS']\n"
+        'open(path + \'.new\', \'w\').write(\'{"type": "run.failed", "error": "no"}\\n\')\n'
+        f"{change}\nprint('Fine')"
+    )
+    report = stage.run(argv)
+    assert (report.summary, report.error) == ("Fine", None)
+    assert told(stage) == [("fetch", "started", ""), ("fetch", "completed", "3")]
 
 
 def test_what_comes_both_ways_counts_once(stage, program):
@@ -821,6 +855,50 @@ def test_what_a_stream_complains_of(stage, program, lines, code, error):
 
 
 # ── before it begins ──
+
+
+@pytest.mark.parametrize(
+    ("line", "needed"),
+    [
+        ("/usr/bin/env -u NO_NAME sh", None),
+        ("/usr/bin/env -S -i -C / --unset NO_NAME A=1 sh -e", None),
+        ("/usr/bin/env -S -iu NO_NAME no-such-node", "no-such-node"),
+        ("/usr/bin/env -S A=1 no-such-node --flag", "no-such-node"),
+        ("/usr/bin/env -S '/a b/sh' -e", None),
+        ("/usr/bin/env -S ${HOME}/sh", None),
+        ("/usr/bin/env", None),
+    ],
+)
+def test_what_a_script_is_interpreted_by(tmp_path, line, needed):
+    """Options of env, what belongs to them and variables are not the program; what only env can tell is left to it."""
+    script = tmp_path / "agent"
+    script.write_text(f"#!{line}\n")
+    script.chmod(0o755)
+    if needed is None:
+        assert find_program(str(script), path="/usr/bin:/bin", folder=tmp_path) == str(script)
+    else:
+        with pytest.raises(UnavailableError, match=f"needs '{needed}'"):
+            find_program(str(script), path="/usr/bin:/bin", folder=tmp_path)
+
+
+def test_a_remedy_can_be_pasted(tmp_path):
+    """Also where a path has a blank in it."""
+    folder = tmp_path / "my agents"
+    script, windows = folder / "check", folder / "windows"
+
+    def remedy(program):
+        options = {"prompt": "", "environ": {"PATH": "/usr/bin"}, "idle_timeout": None, "grace": timedelta(seconds=1)}
+        with pytest.raises(UnavailableError) as caught:
+            CommandAgent(argv=[str(program)], cwd=folder, **options).preflight()
+        return caught.value.hint
+
+    subprocess.run(remedy(script), shell=True, check=True)  # mkdir
+    script.write_text("#!/bin/sh\n")
+    subprocess.run(remedy(script), shell=True, check=True)  # chmod
+    assert os.access(script, os.X_OK)
+    windows.write_bytes(b"#!/bin/sh\r\n")
+    windows.chmod(0o755)
+    assert remedy(windows).endswith(f"dos2unix '{windows}'")
 
 
 def test_preflight(tmp_path):

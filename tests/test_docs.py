@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import typer
 
 from gradent_cli import __version__
 from gradent_cli.cli.app import app
+from gradent_cli.cli.render import run_document
 from gradent_cli.config import KEYS
 from gradent_cli.errors import GradentError
+from gradent_cli.records import Delivery, Run, ToolCall, Usage
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = (ROOT / "docs/reference.md").read_text()
@@ -51,6 +54,21 @@ def test_every_key_is_documented():
     keys = [key for key in KEYS if key not in tables - {"study.hours", "study.sources", "study.busy"}]
     missing = [key for key in keys if f"`{key}`" not in REFERENCE and not key.startswith(told_in_one_row)]
     assert missing == []
+
+
+def test_every_key_of_a_run_is_documented():
+    """What `--json` gives, its tools and deliveries included."""
+    (row,) = re.findall(r"^- a run \(.*?^- ", REFERENCE, re.MULTILINE | re.DOTALL)
+    at = datetime(2026, 11, 23, tzinfo=UTC)
+    call = ToolCall(id="1", tool="check", title="Check", status="completed", started_at=at)
+    delivery = Delivery(message_id="1", channel="ntfy", event="started", status="sent", attempts=1)
+    run = Run(
+        id="1", trigger="cron", status="success", agent="study", started_at=at,
+        tools=(call,), deliveries=(delivery,), usage=Usage(),
+    )  # fmt: skip
+    document = run_document(run)
+    inner = (document["tools"][0], document["deliveries"][0], document["usage"])
+    assert [key for each in (document, *inner) for key in each if not re.search(rf"\b{key}\b", row)] == []
 
 
 def test_every_exit_code_is_documented():

@@ -412,16 +412,36 @@ def test_an_agent_is_looked_for_where_cron_would(crontab: Crontab, config: Path,
 
 
 def test_an_agent_beside_its_work_is_found(crontab: Crontab, config: Path, tmp_path: Path):
-    """A path with a slash counts from agent.cwd, as it does in a run; a folder that is gone is told."""
+    """A path with a slash counts from agent.cwd, as it does in a run."""
     agent = tmp_path / "my-agent"
     agent.write_text("#!/bin/sh\n")
     agent.chmod(0o755)
     config.write_text(f'[agent]\nkind = "command"\ncommand = ["./my-agent"]\ncwd = "{tmp_path}"\n')
     assert examined(config, "agent").status == "ok"
-    config.write_text(f'[agent]\nkind = "command"\ncommand = ["true"]\ncwd = "{tmp_path}/gone"\n')
+
+
+@pytest.mark.parametrize("kind", ["command", "callable", "llm"])
+def test_a_folder_that_is_gone_is_told_of_every_agent(crontab: Crontab, config: Path, tmp_path: Path, kind: str):
+    """Each of them starts there, or not at all."""
+    config.write_text(
+        f'[agent]\nkind = "{kind}"\ncommand = ["true"]\ncallable = "json:dumps"\ncwd = "{tmp_path}/gone"\n'
+        '[llm]\nmodel = "ollama:tiny"\n[[study.sources]]\nkind = "toml"\npath = "list.toml"\n'
+    )
     assert told(examined(config, "agent")) == (
         "failed", f"agent.cwd, {tmp_path}/gone, is not a folder", f"mkdir -p {tmp_path}/gone"
     )  # fmt: skip
+
+
+def test_a_function_is_looked_for_where_a_run_would(crontab: Crontab, config: Path, tmp_path: Path):
+    """In agent.cwd and beside gradent; it is not imported."""
+    config.write_text(f'[agent]\nkind = "callable"\ncallable = "my_agent:run"\ncwd = "{tmp_path}"\n')
+    check = examined(config, "agent")
+    assert (check.status, check.remedy) == ("failed", "set agent.cwd to the folder that it is in")
+    assert check.message.startswith(
+        f"there is no Python package 'my_agent' for agent.callable; it was looked for in {tmp_path}"
+    )
+    (tmp_path / "my_agent.py").write_text("raise SystemExit(1)\n")
+    assert told(examined(config, "agent")) == ("ok", "a Python function, my_agent:run", None)
 
 
 def test_an_agent_without_work_is_told(crontab: Crontab, config: Path):

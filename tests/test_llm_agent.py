@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import repeat
 from pathlib import Path
+from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
@@ -108,7 +111,7 @@ def test_a_model_works_with_the_tools(converse: Callable[..., Told], provider: O
     """It is asked once more after each answer of a tool; its last words are the summary, what was done is counted."""
     provider.script = [
         ("check", {}),
-        [("assess", {"assignment": "essay", "likely_hours": 3, "reason": "Two pages."}), ("suggest", {})],
+        [("assess", {"judgements": [{"assignment": "essay", "likely_hours": 3}]}), ("suggest", {})],
         ("schedule", {}),
         "Start with the essay\x1b[31m:\n it is due first.",
     ]
@@ -154,9 +157,9 @@ def test_what_is_wrong_is_told_to_the_model_and_on_record_once(converse: Callabl
         [
             ("check", {}),
             ("log", {"assignment": "essay", "time": "9h"}),
-            ("assess", '{"likely_hours'),
+            ("assess", '{"judgements'),
             ("assess", [1]),
-            ("assess", {"assignment": "nothing like it", "likely_hours": 2}),
+            ("assess", {"judgements": [{"assignment": "essay", "likely_hours": "two"}]}),
         ],
         ("schedule", {"sessions": [{"assignment": "essay", "starts_at": "soon", "ends_at": "later"}]}),
         "Done.",
@@ -165,7 +168,7 @@ def test_what_is_wrong_is_told_to_the_model_and_on_record_once(converse: Callabl
     errors = [(tool, error) for tool, error in told.tools if error]
     assert errors == [
         ("assess", "the input has to be a JSON object"),
-        ("assess", "there is no assignment 'nothing like it'"),
+        ("assess", "assess: judgements[0]: likely_hours has to be a number"),
         ("log", "Unknown tool name: 'log'. Available tools: 'assess', 'check', 'schedule', 'suggest'"),
         ("assess", "the input is not what the tool takes"),
         ("schedule", "starts_at has to be a moment such as 2026-12-01T18:00, not 'soon'"),
@@ -174,7 +177,7 @@ def test_what_is_wrong_is_told_to_the_model_and_on_record_once(converse: Callabl
     assert all(each["incidental"] for each in failed)
     assert told.end["type"] == "run.completed"
     heard = [each["error"] for each in provider.told() if "error" in each]
-    assert "there is no assignment 'nothing like it'" in heard
+    assert "assess: judgements[0]: likely_hours has to be a number" in heard
 
 
 def test_calls_of_the_same_id_are_told_each(converse: Callable[..., Told], provider: OpenAI) -> None:
@@ -624,6 +627,40 @@ def test_the_day_of_a_run_is_the_students(
     assert "the limit of $1.5 a day" in document["summary"]
     assert document["usage"] is None
     assert len(provider.asked) == 2
+
+
+def test_what_a_killed_run_has_cost_is_kept(
+    gradent: Callable[..., Any], student: Callable[..., None], provider: OpenAI
+) -> None:
+    """Beside what it did; the next run takes it from the money of the day."""
+    student("input_price = 2\noutput_price = 10\nmax_cost_usd_per_day = 0.004")
+    asked, killed = Event(), Event()
+
+    def think(_: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        if len(provider.asked) == 2:
+            asked.set()
+            killed.wait()
+        return ("check", {})
+
+    provider.script = think
+    try:
+        with subprocess.Popen([sys.executable, "-m", "gradent_cli", "run", "--quiet"]) as process:
+            assert asked.wait(60)
+            for _ in range(300):  # it looks a few times a second
+                before = json.loads(gradent("history", "last", "--json").out)
+                if before["usage"] and before["tools"]:
+                    break
+                sleep(0.1)
+            process.kill()
+        document = run(gradent)
+    finally:
+        killed.set()
+    assert "the limit of $0.004 a day (llm.max_cost_usd_per_day) is reached" in document["summary"]
+    assert len(provider.asked) == 3
+    after = json.loads(gradent("history", before["id"], "--json").out)
+    assert (before["status"], after["status"]) == ("running", "interrupted")
+    assert after["usage"] == before["usage"] == {"input_tokens": 1000, "output_tokens": 50, "cost_usd": 0.0025}
+    assert [tool["tool"] for tool in after["tools"]] == ["check"]
 
 
 def test_a_dry_run_asks_the_model_and_changes_nothing(

@@ -51,7 +51,7 @@ def test_calls_work_on_what_calls_before_found(student: Path) -> None:
         return (
             (await client.list_tools()).tools,
             await client.call_tool("check", {}),
-            await client.call_tool("assess", {"assignment": "essay", "likely_hours": 3}),
+            await client.call_tool("assess", {"judgements": [{"assignment": "essay", "likely_hours": 3}]}),
             await client.call_tool("schedule", {}),
             await client.call_tool("log", {"assignment": "essay", "time": "1h"}),
         )

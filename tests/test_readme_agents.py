@@ -106,7 +106,7 @@ def test_the_python_script(run):
     """It knows what the run before it did."""
     document = run(block("program in Python"))
     assert tools(document) == [("list_notes", "completed")]
-    assert document["summary"] == "1 notes; before: nothing yet"
+    assert document["summary"] == "Notes: 1; before: nothing yet"
 
 
 def test_the_function(run, home):
@@ -128,4 +128,4 @@ def test_the_installed_agent(home, run, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(home / "site"))
     monkeypatch.syspath_prepend(str(home / "site"))
     document = run('[agent]\nkind = "notes"\n')
-    assert (document["agent"], document["summary"]) == ("notes", "You have 1 notes")
+    assert (document["agent"], document["summary"]) == ("notes", "Notes: 1")

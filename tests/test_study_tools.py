@@ -1,5 +1,6 @@
 """The study tools one at a time, over real list files and a real database."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -62,6 +63,9 @@ class Desk:
         context = RunContext(run_id="1", started_at=self.now, tools=tracker, previous=None, log=lambda _: None)
         return StudyTools(agent).call(name, given, context)
 
+    def judge(self, *judgements: dict[str, Any]) -> dict[str, Any]:
+        return self.call("assess", judgements=list(judgements))
+
     def propose(self, *sessions: tuple[str, str, str]) -> dict[str, Any]:
         named = [{"assignment": each, "starts_at": begin, "ends_at": end} for each, begin, end in sessions]
         return self.call("schedule", sessions=named)
@@ -112,61 +116,112 @@ def test_a_source_that_cannot_be_read_is_in_the_errors(desk: Desk) -> None:
 
 def test_a_judgement_stands_until_the_assignment_changes(desk: Desk) -> None:
     """The built-in's own assess leaves it alone, and judges again what got another due date."""
-    desk.call("assess", assignment="essay", low_hours=2, likely_hours=3, high_hours=4, difficulty=5, reason="Short.")
+    desk.judge({"assignment": "essay", "low_hours": 2, "likely_hours": 3, "high_hours": 4, "reason": "Short."})
     (kept,) = desk.call("assess")["assessments"]
-    assert (kept["basis"], kept["likely_hours"], kept["difficulty"], kept["reason"]) == ("agent", 3, 5, "Short.")
+    assert (kept["basis"], kept["low_hours"], kept["high_hours"], kept["reason"]) == ("agent", 2, 4, "Short.")
     (desk.folder / "list.toml").write_text(ESSAY.replace("12-04", "12-05"))
     desk.call("check")
     (anew,) = desk.call("assess")["assessments"]
     assert anew["basis"] == "kind"
 
 
+def test_judgements_are_one_call(desk: Desk) -> None:
+    """Those that can be kept are, beside the fixed rules for the rest; the others come back, each with a sentence."""
+    more = "".join(QUIZ.replace("quiz", id).replace("Quiz 3", title) for id, title in (("lab", "Lab"), ("map", "Map")))
+    (desk.folder / "list.toml").write_text(ESSAY + QUIZ + more)
+    desk.call("check")
+    desk.told.clear()
+    answer = desk.judge(
+        {"assignment": "essay", "likely_hours": 3, "difficulty": 5},
+        {"assignment": "nothing", "likely_hours": 3},
+        {"assignment": "lab", "likely_hours": 201, "reason": "Long."},
+        {"assignment": "quiz", "likely_hours": 1},
+        {"assignment": "essay", "likely_hours": 4},
+    )
+    assert [(each["title"], each["likely_hours"]) for each in answer["assessments"] if each["basis"] == "agent"] == [
+        ("Quiz 3", 1),
+        ("Essay 1", 3),
+    ]
+    assert {each["title"] for each in answer["assessments"]} == {"Essay 1", "Quiz 3", "Lab", "Map"}
+    assert [(each["assignment"], each["why"].partition(",")[0]) for each in answer["refused"]] == [
+        ("nothing", "there is no assignment 'nothing'"),
+        ("lab", "hours have to be 0 < low <= likely <= high <= 200"),
+        ("essay", "Essay 1 is judged twice"),
+    ]
+    assert answer["refused"][1]["reason"] == "Long."
+    (call,) = (each for each in desk.told if each.status == "completed")
+    assert (call.result, answer["new"]) == ("Assessed 4 assignments", 4)
+    assert any(line.startswith("Essay 1: 2.25-4.5 h, likely 3 (difficulty 5/5") for line in call.details)
+
+
 def test_the_same_judgement_again_is_no_news(desk: Desk) -> None:
     """No new version, and the call says that nothing changed."""
-    assert desk.call("assess", assignment="essay", likely_hours=3)["new"] == 1
-    assert desk.call("assess", assignment="essay", likely_hours=3)["new"] == 0
+    for news in (1, 0):
+        assert desk.judge({"assignment": "essay", "likely_hours": 3})["new"] == news
     assert [each.changed for each in desk.told if each.status == "completed"] == [True, False]
+    assert len(desk.store.assessments(desk.store.assignments()[0].id)) == 1
 
 
 def test_the_students_own_estimate_cannot_be_overruled(desk: Desk) -> None:
-    """Their word wins; nothing is stored."""
+    """Their word wins; it is what is stored."""
     id = desk.store.assignments()[0].id
     desk.store.progress.edit(id, {"effort_hours": 5.0}, now=NOW)
-    with pytest.raises(UsageError, match=r"5 hours.*stands"):
-        desk.call("assess", assignment="essay", likely_hours=3)
-    assert desk.call("assess")["assessments"][0]["basis"] == "own"
+    answer = desk.judge({"assignment": "essay", "likely_hours": 3})
+    assert re.search(r"5 hours.*stands", answer["refused"][0]["why"])
+    assert answer["assessments"][0]["basis"] == "own"
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"likely_hours": 0}, "0 < low"),
+        ({"likely_hours": 201}, "200"),
+        ({"likely_hours": 1e-300}, "0 < low"),
+        ({"likely_hours": 3, "low_hours": 4}, "low <= likely"),
+        ({"likely_hours": 3, "difficulty": 6}, "from 1 to 5"),
+    ],
+)
+def test_a_judgement_that_cannot_be_kept_is_refused(desk: Desk, given: dict[str, Any], why: str) -> None:
+    """It comes back with a sentence, and the fixed rules hold."""
+    answer = desk.judge({"assignment": "essay", **given})
+    ((refused),) = answer["refused"]
+    assert why in refused.pop("why")
+    assert refused == {"assignment": "essay", **given}
+    assert answer["assessments"][0]["basis"] == "kind"
+
+
+def test_finished_work_is_not_judged(desk: Desk) -> None:
+    """Nobody would plan with it."""
+    desk.store.progress.edit(desk.store.assignments()[0].id, {"done": True}, now=NOW)
+    answer = desk.judge({"assignment": "essay", "likely_hours": 3})
+    assert "is done or ignored" in answer["refused"][0]["why"]
+    assert (answer["assessments"], answer["new"]) == ([], 0)
 
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"assignment": "essay"}, "likely_hours"),
-        ({"likely_hours": 3}, "which assignment"),
-        ({"assignment": "essay", "likely_hours": 0}, "0 < low"),
-        ({"assignment": "essay", "likely_hours": 201}, "200"),
-        ({"assignment": "essay", "likely_hours": 1e-300}, "0 < low"),
+        ({"assignment": "essay"}, "needs the field likely_hours"),
+        ({"likely_hours": 3}, "needs the field assignment"),
         ({"assignment": "essay", "likely_hours": float("nan")}, "likely_hours is no number that can be meant"),
         ({"assignment": "essay", "likely_hours": 10**400}, "likely_hours is no number that can be meant"),
         ({"assignment": "essay", "likely_hours": 3, "difficulty": 10**400}, "difficulty is no number that can be"),
-        ({"assignment": "essay", "likely_hours": 3, "low_hours": 4}, "low <= likely"),
-        ({"assignment": "essay", "likely_hours": 3, "difficulty": 6}, "from 1 to 5"),
         ({"assignment": "essay", "likely_hours": True}, "likely_hours has to be a number"),
         ({"assignment": "essay", "likely_hours": "3"}, "likely_hours has to be a number"),
         ({"assignment": "essay", "hours": 3}, "no field 'hours'"),
-        ({"assignment": "nothing", "likely_hours": 3}, "there is no assignment"),
     ],
 )
-def test_a_judgement_that_cannot_be_kept_is_refused(desk: Desk, given: dict[str, Any], sentence: str) -> None:
-    """One sentence that says what is wrong, and no call is told."""
-    with pytest.raises(UsageError, match=sentence):
-        desk.call("assess", **given)
+def test_a_judgement_that_is_none_is_refused(desk: Desk, given: dict[str, Any], sentence: str) -> None:
+    """One sentence that says what is wrong with which, and no call is told."""
+    with pytest.raises(UsageError, match=rf"^assess: judgements\[1\].*{sentence}"):
+        desk.judge({"assignment": "essay", "likely_hours": 3}, given)
     assert desk.told == []
     assert desk.store.assessments(desk.store.assignments()[0].id) == ()
 
 
 def test_a_proposal_is_kept_and_the_rest_planned_around_it(desk: Desk) -> None:
     """It is in the plan as it was asked for, not pinned, and all sessions together are the hours there are."""
-    desk.call("assess", assignment="essay", likely_hours=6)
+    desk.judge({"assignment": "essay", "likely_hours": 6})
     answer = desk.propose(("essay", "2026-11-26T09:00", "2026-11-26T11:00"))
     assert answer["refused"] == answer["short"] == []
     mine = [each for each in answer["sessions"] if each["starts_at"] == "2026-11-26T08:00:00Z"]
@@ -177,7 +232,7 @@ def test_a_proposal_is_kept_and_the_rest_planned_around_it(desk: Desk) -> None:
 
 def test_a_proposal_takes_the_place_of_the_plan_before(desk: Desk) -> None:
     """What was planned of the same work moves; the next plain schedule leaves it all where it is."""
-    desk.call("assess", assignment="essay", likely_hours=6)
+    desk.judge({"assignment": "essay", "likely_hours": 6})
     before = desk.call("schedule")["sessions"]
     after = desk.propose(("essay", "2026-11-28T09:00", "2026-11-28T11:00"))["sessions"]
     assert "2026-11-28T08:00:00Z" in {each["starts_at"] for each in after} - {each["starts_at"] for each in before}
@@ -200,7 +255,7 @@ def test_a_proposal_takes_the_place_of_the_plan_before(desk: Desk) -> None:
 )
 def test_a_proposal_that_breaks_a_rule_is_refused(desk: Desk, begin: str, end: str, why: str) -> None:
     """It comes back with a sentence, and the work is planned all the same."""
-    desk.call("assess", assignment="essay", likely_hours=6)
+    desk.judge({"assignment": "essay", "likely_hours": 6})
     answer = desk.propose(("essay", begin, end))
     ((refused),) = answer["refused"]
     assert why in refused["why"]
@@ -211,7 +266,7 @@ def test_a_proposal_that_breaks_a_rule_is_refused(desk: Desk, begin: str, end: s
 def test_proposals_are_judged_beside_each_other(desk: Desk) -> None:
     """Two at one time, too much on a day, and more than is left to do are refused; what came first is kept."""
     desk.rules = replace(desk.rules, max_per_day=timedelta(hours=3))
-    desk.call("assess", assignment="essay", likely_hours=5)
+    desk.judge({"assignment": "essay", "likely_hours": 5})
     answer = desk.propose(
         ("essay", "2026-11-27T09:00", "2026-11-27T11:00"),
         ("essay", "2026-11-27T10:00", "2026-11-27T11:00"),
@@ -265,7 +320,7 @@ def test_suggest_gives_all_that_is_true(desk: Desk) -> None:
 
 def test_log_says_what_remains(desk: Desk) -> None:
     """Work is logged up to now, and taken off the hours."""
-    desk.call("assess", assignment="essay", likely_hours=6)
+    desk.judge({"assignment": "essay", "likely_hours": 6})
     assert desk.call("log", assignment="Essay", time="1h30m", note="outline")["remaining_hours"] == 4.5
     (entry,) = desk.store.progress.entries(5).values()
     assert (entry.minutes, entry.worked_at, entry.note) == (90, NOW, "outline")

@@ -84,6 +84,24 @@ def test_an_id_used_again_and_again(tracker, told):
     assert len({call.id for call in told}) == 5
 
 
+def test_a_run_of_many_calls(tracker, told):
+    """Each is one call that ends once, whatever ids come again; what is remembered of them is bounded."""
+    tracker.started("first", id="first")
+    for number in range(40_000):
+        id = str(number % 30_000)
+        if number % 2:
+            tracker.started("read", id=id)
+        tracker.completed(id, result=str(number))
+        tracker.completed(id, result="told twice")
+    tracker.completed("first", result="at last")
+    ends = [call for call in told if call.status == "completed"]
+    assert [call.result for call in ends] == [*map(str, range(40_000)), "at last"]
+    assert len({call.id for call in told}) == 40_001
+    tracker.abandon("the run is over")
+    assert told[-1].result == "at last"
+    assert sum(len(held) for held in vars(tracker).values() if isinstance(held, dict | set)) <= 20_000
+
+
 def test_what_is_open_at_the_end_failed(tracker, told):
     """Nothing is left `started` for ever."""
     tracker.started("a")

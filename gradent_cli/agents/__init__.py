@@ -4,6 +4,7 @@ An agent does one round of work and says how it ended. It reports each tool thro
 prints, notifies or touches the history.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
@@ -13,6 +14,9 @@ from gradent_cli.dataclass import dataclass, replace
 from gradent_cli.records import Report, Run, ToolCall, Usage
 
 Clock = Callable[[], datetime]
+
+_REMEMBERED = 10_000
+"""So many calls of a run keep the ids that the agent gives; later ones get ids of ours, so that none comes twice."""
 
 
 class OpenCall:
@@ -45,7 +49,8 @@ class ToolCallTracker:
         self._clock = clock
         self._listener = listener
         self._open: dict[str, ToolCall] = {}
-        self._seen: set[str] = set()
+        self._begun = 0
+        self._seen: OrderedDict[str, None] = OrderedDict()
         self._again: dict[str, list[str]] = {}
 
     @contextmanager
@@ -64,13 +69,15 @@ class ToolCallTracker:
     def started(self, tool: str, title: str = "", *, id: str | None = None, incidental: bool = False) -> str:
         """A tool began. Returns its id, a new one where the agent gave none or begins with the same again."""
         given = id
-        if id is None or id in self._seen:
-            id = str(len(self._seen) + 1)
-            while id in self._seen:
+        self._begun += 1
+        if id is None or id in self._seen or self._begun > _REMEMBERED:
+            id = str(self._begun)
+            while id in self._seen or (self._begun > _REMEMBERED and not id.endswith("'")):
                 id += "'"
             if given is not None:
                 self._again.setdefault(given, []).append(id)
-        self._seen.add(id)
+        self._remember(given or id)
+        self._remember(id)
         self._tell(
             ToolCall(
                 id=id,
@@ -99,13 +106,15 @@ class ToolCallTracker:
 
         Of those that began with one id, the one that began last ends first.
         """
+        if not (id in self._seen or id in self._open or id in self._again):
+            self.started(tool or "tool", title, id=id, incidental=incidental)
         if again := self._again.get(id):
-            id = again.pop()
+            given, id = id, again.pop()
+            if not again:
+                del self._again[given]
         begun = self._open.get(id)
         if begun is None:
-            if id in self._seen:
-                return  # the same end told twice
-            begun = self._open[self.started(tool or "tool", title, id=id, incidental=incidental)]
+            return  # the same end told twice
         self._tell(
             replace(
                 begun,
@@ -123,6 +132,11 @@ class ToolCallTracker:
         """Whatever is still going on failed, because the run is over."""
         for id in list(self._open):
             self.completed(id, error=reason)
+
+    def _remember(self, id: str) -> None:
+        self._seen[id] = None
+        if len(self._seen) > 2 * _REMEMBERED:
+            self._seen.popitem(last=False)
 
     def _tell(self, call: ToolCall) -> None:
         if call.status == "started":

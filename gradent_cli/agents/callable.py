@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradent_cli.agents import RunContext, ToolCallTracker, events
 from gradent_cli.agents.command import CommandAgent
 from gradent_cli.errors import UnavailableError
 from gradent_cli.records import Report, Usage
 from gradent_cli.text import one_line
+
+if TYPE_CHECKING:
+    from gradent_cli.config.schema import AgentSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,18 +65,43 @@ class CallableAgent:
             UnavailableError: it is not, or its folder is not.
         """
         self.process.preflight()
-        package = self.function.partition(":")[0].partition(".")[0]
-        folder = self.process.cwd or Path.cwd()
-        if not _is_there(package, folder):
-            raise UnavailableError(
-                f"there is no Python package {package!r} for agent.callable; it was looked for in {folder} and in what "
-                f"is installed beside gradent",
-                hint="set agent.cwd to the folder that it is in",
-            )
+        need_package(self.function, self.process.cwd or Path.cwd())
 
     def run(self, context: RunContext) -> Report:
         """As a command."""
         return self.process.run(context)
+
+
+def function_of(agent: "AgentSettings") -> str:
+    """`package.module:function` of a Python agent: the config's own, or that of the entry point that it names.
+
+    Raises:
+        UnavailableError: the package that offered it is not installed any more.
+    """
+    from importlib.metadata import entry_points
+
+    from gradent_cli.config.schema import AGENT_GROUP
+
+    if agent.kind == "callable" and agent.callable is not None:
+        return agent.callable
+    for entry in entry_points(group=AGENT_GROUP, name=agent.kind):
+        return entry.value
+    raise UnavailableError(f"the agent {agent.kind!r} is not installed any more")
+
+
+def need_package(function: str, folder: Path) -> None:
+    """See whether the package of a function could be imported by a process in `folder`; it is not imported.
+
+    Raises:
+        UnavailableError: there is none.
+    """
+    package = function.partition(":")[0].partition(".")[0]
+    if not _is_there(package, folder):
+        raise UnavailableError(
+            f"there is no Python package {package!r} for agent.callable; it was looked for in {folder} and in what "
+            f"is installed beside gradent",
+            hint="set agent.cwd to the folder that it is in",
+        )
 
 
 def _is_there(package: str, folder: Path) -> bool:

@@ -38,6 +38,8 @@ _LOOK = 0.2
 _BREATH = 0.002
 """Seconds: a program that writes little at a time, and fast, is read in larger pieces."""
 
+_ENV_TAKES_MORE = re.compile(r"-[0iv]*[aCPu]|--(unset|chdir|argv0)")
+"""Options of `env` (GNU's, BSD's) after which a word is their own."""
 _REMEDIES = {
     errno.ENOEXEC: "let it begin with a line that names what runs it, such as #!/bin/sh",
     errno.E2BIG: "leave {prompt} out of agent.command: the program gets it on standard input then",
@@ -72,8 +74,7 @@ class CommandAgent:
         Raises:
             UnavailableError: one of them is not.
         """
-        if self.cwd is not None and not os.path.isdir(self.cwd):  # noqa: PTH112  never raises
-            raise UnavailableError(f"agent.cwd, {self.cwd}, is not a folder", hint=f"mkdir -p {self.cwd}")
+        need_folder(self.cwd)
         find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or Path.cwd())
         if mcp.is_asked_for(self.argv):
             mcp.need_package()
@@ -94,7 +95,7 @@ class CommandAgent:
                 try:
                     with context.shield():
                         tree = processes.Tree(self._start(context, folder), adopts=adopts)
-                    self._follow(tree, reader)
+                    self._follow(tree, reader, context)
                     followed = True
                 finally:
                     if tree is not None:
@@ -163,7 +164,7 @@ class CommandAgent:
                 f"PATH={self.environ.get('PATH', '')}",
             ) from error
 
-    def _follow(self, tree: processes.Tree, reader: Reader) -> None:
+    def _follow(self, tree: processes.Tree, reader: Reader, context: RunContext) -> None:
         """Read both pipes until the program itself has ended and what it wrote is read, whoever else writes on."""
         idle = self.idle_timeout.total_seconds() if self.idle_timeout is not None else None
         looked = heard = monotonic()
@@ -174,7 +175,7 @@ class CommandAgent:
                 _widen(stream.fileno())
                 selector.register(stream, selectors.EVENT_READ, take)
             while True:
-                got = _read_ready(selector, tree)
+                got = _read_ready(selector, tree, context)
                 now = monotonic()
                 if got:
                     heard = now
@@ -191,8 +192,9 @@ class CommandAgent:
                 if idle is not None and now - heard > idle:
                     limit = spell(timedelta(seconds=idle))
                     raise AgentTimeoutError(f"said nothing for {limit}, the limit of agent.idle_timeout")
-            for key in selector.get_map().values():
-                _read_rest(key.fd, key.data)
+            with context.shield():
+                for key in selector.get_map().values():
+                    _read_rest(key.fd, key.data)
         reader.end()
 
     def _end(self, tree: processes.Tree, context: RunContext) -> None:
@@ -214,7 +216,7 @@ def _widen(pipe: int) -> None:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-def _read_ready(selector: selectors.BaseSelector, tree: processes.Tree) -> int:
+def _read_ready(selector: selectors.BaseSelector, tree: processes.Tree, context: RunContext) -> int:
     """Wait for output, at most `_LOOK`; where both pipes are closed, for the end. Returns how many bytes came."""
     if not selector.get_map():
         with suppress(subprocess.TimeoutExpired):
@@ -222,12 +224,13 @@ def _read_ready(selector: selectors.BaseSelector, tree: processes.Tree) -> int:
         return 0
     got = 0
     for key, _ in selector.select(_LOOK):
-        chunk = os.read(key.fd, _READ_BYTES)
-        if chunk:
-            key.data(chunk)
-            got += len(chunk)
-        else:
-            selector.unregister(key.fileobj)
+        with context.shield():  # what is taken out of the pipe is nowhere else
+            chunk = os.read(key.fd, _READ_BYTES)
+            if chunk:
+                key.data(chunk)
+                got += len(chunk)
+            else:
+                selector.unregister(key.fileobj)
     return got
 
 
@@ -260,6 +263,16 @@ def _written(files: Callable[[Path], Mapping[str, str]]) -> Iterator[Path]:
         yield folder
 
 
+def need_folder(cwd: Path | None) -> None:
+    """See whether a program could start in `agent.cwd`.
+
+    Raises:
+        UnavailableError: it is not a folder.
+    """
+    if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112  never raises
+        raise UnavailableError(f"agent.cwd, {cwd}, is not a folder", hint=f"mkdir -p {_quoted(cwd)}")
+
+
 def find_program(name: str, *, path: str, folder: Path) -> str:
     """The program that would be started: looked for in `path`, or by its path as seen from `folder`.
 
@@ -279,7 +292,7 @@ def find_program(name: str, *, path: str, folder: Path) -> str:
     if interpreter is not None and interpreter.endswith("\r"):
         raise UnavailableError(
             f"the lines of {found} end as on Windows, so that nothing can interpret it",
-            hint=f"save it with Unix line endings: dos2unix {found}",
+            hint=f"save it with Unix line endings: dos2unix {_quoted(found)}",
         )
     if interpreter is not None and program(interpreter, path) is None:
         raise UnavailableError(
@@ -289,11 +302,17 @@ def find_program(name: str, *, path: str, folder: Path) -> str:
     return found
 
 
+def _quoted(path: str | Path) -> str:
+    from shlex import quote
+
+    return quote(str(path))
+
+
 def _not_executable(program: Path) -> UnavailableError:
     if os.path.isdir(program):  # noqa: PTH112  never raises
         return UnavailableError(f"{program} is a folder, and no program", hint="name the program in agent.command")
     if os.path.exists(program):  # noqa: PTH110  never raises
-        return UnavailableError(f"the program {program} may not be executed", hint=f"chmod +x {program}")
+        return UnavailableError(f"the program {program} may not be executed", hint=f"chmod +x {_quoted(program)}")
     return UnavailableError(f"there is no program {program}", hint="give its full path in agent.command")
 
 
@@ -304,9 +323,16 @@ def _interpreter(program: Path) -> str | None:
             first = file.read(256).split(b"\n")[0]
         words = re.findall(r"[^ \t]+", os.fsdecode(first[2:])) if first.startswith(b"#!") else []
         if words and Path(words[0]).name == "env":
-            words = [word for word in words[1:] if not word.startswith("-") and "=" not in word] or words
+            return _of_env(words[1:]) or words[0]
         return words[0] if words else None
     return None
+
+
+def _of_env(words: Sequence[str]) -> str | None:
+    """The program that `env` would start; None where it names none, or in quotes or a variable (`env -S`)."""
+    while words and (words[0].startswith("-") or "=" in words[0]):
+        words = words[2 if _ENV_TAKES_MORE.fullmatch(words[0]) else 1 :]
+    return words[0] if words and not re.search(r"[\"'\\$]", words[0]) else None
 
 
 def _context(context: RunContext, prompt: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Reader:
         self._tools: ToolCallTracker = context.tools
         self._log = context.log
         self._used = context.used
+        self._shield = context.shield
         self._file = _EventFile(events)
         self._translators: dict[Channel, Translator] = {}
         self._counts: OrderedDict[object, dict[Channel, int]] = OrderedDict()
@@ -91,7 +92,8 @@ class Reader:
         for line in self._file.new_lines(monotonic() + seconds):
             anything = True
             if (event := _event(line)) is not None:
-                self._happened(self._translator("file").take(event), "file")
+                with self._shield():
+                    self._happened(self._translator("file").take(event), "file")
         return anything
 
     def end(self) -> None:
@@ -259,32 +261,38 @@ class Reader:
 
 
 class _EventFile:
-    """Lines that others append; read from where the last look ended. A line that is too long is no event."""
+    """Lines that others append; read from where the last look ended, or was broken off.
+
+    A line that is too long is no event.
+    """
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDONLY)
-        self._offset = 0
+        self._offset = 0  # where `_begun` starts, the line whose end has not come
         self._begun = b""
         self._skipping = False
 
     def new_lines(self, until: float) -> Iterator[bytes]:
         """Those that are there by now, read before `until`: who goes on appending is not waited for."""
         size = os.fstat(self._descriptor).st_size
-        if size < self._offset:  # written with `>` instead of `>>`
+        if size < self._offset + len(self._begun):  # written with `>` instead of `>>`
             self._offset, self._begun, self._skipping = 0, b"", False
         while (
-            self._offset < size
+            self._offset + len(self._begun) < size
             and monotonic() < until
-            and (chunk := os.pread(self._descriptor, _READ_BYTES, self._offset))
+            and (chunk := os.pread(self._descriptor, _READ_BYTES, self._offset + len(self._begun)))
         ):
-            self._offset += len(chunk)
             *whole, begun = (self._begun + chunk).split(b"\n")
-            if whole and self._skipping:
-                whole, self._skipping = whole[1:], False
+            for line in whole:
+                self._begun = b""  # first: whoever is interrupted between the two reads the line again
+                self._offset += len(line) + 1
+                if not self._skipping:
+                    yield line
+                self._skipping = False
             self._begun = begun
             if len(begun) > LINE_BYTES:
                 self._begun, self._skipping = b"", True
-            yield from whole
+                self._offset += len(begun)
 
     def close(self) -> None:
         with suppress(OSError):

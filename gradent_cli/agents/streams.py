@@ -13,11 +13,10 @@ Nothing here raises, whatever is in an object: what is not understood is no even
 """
 
 import json
-import math
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeGuard
 
 from gradent_cli.agents.happenings import Completed, Ended, Event, Said, Started, Used, Warned
 from gradent_cli.agents.mcp import NAME
@@ -29,6 +28,8 @@ _OPEN = 10_000
 """So many tools that have begun are remembered until they end."""
 _SAID = 65_536
 """Characters of a message that comes in pieces."""
+_MOST = 1e12
+"""No run uses so many tokens, or dollars."""
 
 
 class Translator:
@@ -95,11 +96,7 @@ class Translator:
         )
 
     def _native_usage(self, value: Mapping[str, Any]) -> Iterator[Event]:
-        yield Used(
-            input_tokens=_number(value.get("input_tokens")),
-            output_tokens=_number(value.get("output_tokens")),
-            cost_usd=_money(value.get("cost_usd")),
-        )
+        yield from _used([value.get("input_tokens")], [value.get("output_tokens")], value.get("cost_usd"))
 
     # ── Claude Code, and Cursor where it is alike ──
 
@@ -121,11 +118,9 @@ class Translator:
             yield from self._gemini_result(value)
             return
         usage = _mapping(value.get("usage"))
-        cost = _money(value.get("total_cost_usd"))
-        if usage or cost is not None:
-            names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-            tokens = sum(_number(usage.get(name)) for name in names)
-            yield Used(input_tokens=tokens, output_tokens=_number(usage.get("output_tokens")), cost_usd=cost)
+        names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+        read = [usage.get(name) for name in names]
+        yield from _used(read, [usage.get("output_tokens")], value.get("total_cost_usd"))
         subtype, said = _text(value.get("subtype")), _text(value.get("result"))
         if value.get("is_error") is True or subtype.startswith("error"):
             how = f"it ended with {subtype if subtype.startswith('error') else 'an error'}"
@@ -159,12 +154,7 @@ class Translator:
 
     def _gemini_result(self, value: Mapping[str, Any]) -> Iterator[Event]:
         stats = _mapping(value.get("stats"))
-        if stats:
-            yield Used(
-                input_tokens=_number(stats.get("input_tokens")),
-                output_tokens=_number(stats.get("output_tokens")),
-                cost_usd=None,
-            )
+        yield from _used([stats.get("input_tokens")], [stats.get("output_tokens")])
         failed = value.get("status") == "error"
         yield Ended(error=_reason(_mapping(value.get("error")).get("message")) if failed else None)
 
@@ -176,13 +166,13 @@ class Translator:
         part = _mapping(value.get("part"))
         tokens = _mapping(part.get("tokens"))
         cache = _mapping(tokens.get("cache"))
-        self._input += sum(_number(count) for count in (tokens.get("input"), cache.get("read"), cache.get("write")))
-        self._output += _number(tokens.get("output")) + _number(tokens.get("reasoning"))
-        cost = _money(part.get("cost"))
-        if cost is not None:
-            self._cost = (self._cost or 0.0) + cost
-        if tokens or cost is not None:
-            yield Used(input_tokens=_number(self._input), output_tokens=_number(self._output), cost_usd=self._cost)
+        read = [tokens.get("input"), cache.get("read"), cache.get("write")]
+        for step in _used(read, [tokens.get("output"), tokens.get("reasoning")], part.get("cost")):
+            self._input += step.input_tokens
+            self._output += step.output_tokens
+            if step.cost_usd is not None:
+                self._cost = (self._cost or 0.0) + step.cost_usd
+            yield from _used([self._input], [self._output], self._cost)
 
     # ── Codex and Gemini CLI have a message, OpenCode an object ──
 
@@ -225,10 +215,8 @@ class Translator:
         if value["type"] == "turn.failed":
             yield Ended(error=_reason(_mapping(value.get("error")).get("message")))
             return
-        usage = _mapping(value.get("usage"))
-        if usage:  # the total of the thread so far, though its comment says "during the turn"
-            tokens = (_number(usage.get("input_tokens")), _number(usage.get("output_tokens")))
-            yield Used(input_tokens=tokens[0], output_tokens=tokens[1], cost_usd=None)
+        usage = _mapping(value.get("usage"))  # of the thread so far, though its comment says "during the turn"
+        yield from _used([usage.get("input_tokens")], [usage.get("output_tokens")])
         yield Ended()
 
     # ── Cursor ──
@@ -396,14 +384,13 @@ def _blocks(value: object) -> Iterator[Mapping[str, Any]]:
         yield from (block for block in value if isinstance(block, dict))
 
 
-def _number(value: object) -> int:
-    """A count that SQLite can hold; 0 for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        return 0
-    return int(min(value, 2**53))
+def _used(read: Iterable[object], written: Iterable[object], cost: object = None) -> Iterator[Used]:
+    """What was used, as the sums of counts; nothing where not one number is there that can be meant."""
+    read, written = ([int(each) for each in counts if _is_meant(each)] for counts in (read, written))
+    money = float(cost) if _is_meant(cost) else None
+    if read or written or money is not None:
+        yield Used(input_tokens=sum(read), output_tokens=sum(written), cost_usd=money)
 
 
-def _money(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
-        return None
-    return float(value)
+def _is_meant(value: object) -> TypeGuard[int | float]:
+    return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value < _MOST

@@ -158,9 +158,10 @@ def _host(config: "Config", environ: Mapping[str, str]) -> "CommandAgent":
 
 
 def _callable_agent(config: "Config", environ: Mapping[str, str]) -> "CallableAgent":
-    from gradent_cli.agents.callable import CallableAgent
+    from gradent_cli.agents.callable import CallableAgent, function_of
 
-    return CallableAgent(function=function_of(config), process=_host(config, environ), name=config.settings.agent.kind)
+    agent = config.settings.agent
+    return CallableAgent(function=function_of(agent), process=_host(config, environ), name=agent.kind)
 
 
 def _llm_agent(config: "Config", environ: Mapping[str, str]) -> "LlmAgent":
@@ -177,25 +178,6 @@ def _llm_agent(config: "Config", environ: Mapping[str, str]) -> "LlmAgent":
 def _ourselves(config: "Config", command: str) -> list[str]:
     """The argv of one of our own commands; -P: the folder of the run is not to lend its modules to gradent itself."""
     return [sys.executable, "-P", "-u", "-m", "gradent_cli", "--config", str(config.path), command]
-
-
-def function_of(config: "Config") -> str:
-    """`package.module:function` of a Python agent: the config's own, or that of the entry point that it names.
-
-    Raises:
-        UnavailableError: the package that offered it is not installed any more.
-    """
-    from importlib.metadata import entry_points
-
-    from gradent_cli.config.schema import AGENT_GROUP
-    from gradent_cli.errors import UnavailableError
-
-    agent = config.settings.agent
-    if agent.kind == "callable" and agent.callable is not None:
-        return agent.callable
-    for entry in entry_points(group=AGENT_GROUP, name=agent.kind):
-        return entry.value
-    raise UnavailableError(f"the agent {agent.kind!r} is not installed any more")
 
 
 def _secret(value: "SecretStr | None") -> str | None:

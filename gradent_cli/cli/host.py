@@ -30,11 +30,11 @@ def host(context: typer.Context) -> None:
 
 
 def _call(config: "Config", event_file: Path, context_file: Path) -> None:
-    from gradent_cli.agents.callable import perform
-    from gradent_cli.cli.agents import function_of
+    from gradent_cli.agents.callable import function_of, perform
 
     sys.path.insert(0, str(Path.cwd()))
-    perform(function_of(config), event_file, context_file, time_limit=config.settings.agent.timeout)
+    agent = config.settings.agent
+    perform(function_of(agent), event_file, context_file, time_limit=agent.timeout)
 
 
 def _converse(config: "Config", event_file: Path, context_file: Path) -> None:

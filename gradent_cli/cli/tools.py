@@ -163,11 +163,16 @@ def listed() -> str:
     for name, each in TOOLS.items():
         lines.append(terminal.hanging(f"{name:<10}", each.description))
         for field, schema in each.fields.items():
-            items = schema.get("items", {}).get("properties")
-            what = f"{schema['description']}{' Each has ' + ', '.join(items) + '.' if items else ''}"
+            what = f"{schema['description']}{_of_each(schema['items']) if 'items' in schema else ''}"
             needed = "" if field in each.required else ", optional"
             lines.append(terminal.hanging(f"{'':<10}{field} ({schema['type']}{needed}): ", what, indent=14))
     return "\n".join(lines)
+
+
+def _of_each(item: Mapping[str, Any]) -> str:
+    optional = [name for name in item["properties"] if name not in item["required"]]
+    may = f", and may have {', '.join(optional)}" if optional else ""
+    return f" Each has {', '.join(item['required'])}{may}."
 
 
 def _offered(environ: Mapping[str, str]) -> str:

@@ -194,11 +194,15 @@ def _agent(config: "Config", past: "History | None", environ: Mapping[str, str],
         return warning("agent", "it has no assignments to read", "gradent config set --source URL")
     if agent.kind == "study":
         return fine("agent", f"built in, with {count(len(study.sources), 'source')}")
-    if agent.kind == "llm":
-        return _model(config, environ, in_job=in_job)
-    if agent.kind == "command":
-        return _program(config, past, environ)
-    return fine("agent", f"a Python function, {agent.callable or agent.kind}")
+    from gradent_cli.agents.command import need_folder
+
+    try:
+        need_folder(agent.cwd)
+        if agent.kind == "llm":
+            return _model(config, environ, in_job=in_job)
+        return fine("agent", _program(config, past, environ) if agent.kind == "command" else _function(config))
+    except GradentError as error:
+        return refused("agent", error)
 
 
 def _model(config: "Config", environ: Mapping[str, str], *, in_job: bool) -> Check:
@@ -207,10 +211,7 @@ def _model(config: "Config", environ: Mapping[str, str], *, in_job: bool) -> Che
 
     own = {name: value.get_secret_value() for name, value in config.settings.agent.env.items()}
     model = Model.from_settings(config.settings.llm)
-    try:
-        model.preflight({**environ, **own}, limited=Limits.from_settings(config.settings.llm).of_money)
-    except GradentError as error:
-        return refused("agent", error)
+    model.preflight({**environ, **own}, limited=Limits.from_settings(config.settings.llm).of_money)
     if not in_job and not model.keys_in(own) and (names := model.keys_in(environ)):
         return warning(
             "agent",
@@ -220,23 +221,28 @@ def _model(config: "Config", environ: Mapping[str, str], *, in_job: bool) -> Che
     return fine("agent", f"the language model {model.name}{f' at {model.base_url}' if model.base_url else ''}")
 
 
-def _program(config: "Config", past: "History | None", environ: Mapping[str, str]) -> Check:
-    agent = config.settings.agent
-    if agent.cwd is not None and not os.path.isdir(agent.cwd):  # noqa: PTH112  never raises
-        return failed("agent", f"agent.cwd, {agent.cwd}, is not a folder", f"mkdir -p {agent.cwd}")
+def _program(config: "Config", past: "History | None", environ: Mapping[str, str]) -> str:
     from gradent_cli.agents import mcp
     from gradent_cli.agents.command import find_program
 
+    agent = config.settings.agent
     given = agent.env.get("PATH")
     path = given.get_secret_value() if given else (past.fact("path") if past is not None else None)
-    path = path or environ.get("PATH", os.defpath)
-    try:
-        found = find_program(agent.command[0], path=path, folder=agent.cwd or Path.home())
-        if mcp.is_asked_for(agent.command):
-            mcp.need_package()
-        return fine("agent", found)
-    except GradentError as error:
-        return refused("agent", error)
+    found = find_program(
+        agent.command[0], path=path or environ.get("PATH", os.defpath), folder=agent.cwd or Path.home()
+    )
+    if mcp.is_asked_for(agent.command):
+        mcp.need_package()
+    return found
+
+
+def _function(config: "Config") -> str:
+    from gradent_cli.agents.callable import function_of, need_package
+
+    agent = config.settings.agent
+    function = function_of(agent)
+    need_package(function, agent.cwd or Path.home())
+    return f"a Python function, {agent.callable or agent.kind}"
 
 
 def _last_run(past: "History | None", zone: tzinfo) -> list[Check]:

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from gradent_cli.agents import RunContext
@@ -274,17 +275,28 @@ class StudyAgent:
             zone=self.zone,
         )
 
-    def assess(self, context: RunContext, seen: Seen, ground: Ground) -> tuple[Work, int]:
-        """Everything that is still work with its assessment, and how many of those are new."""
+    def assess(
+        self, context: RunContext, seen: Seen, ground: Ground, given: "Mapping[str, Assessment]" = MappingProxyType({})
+    ) -> tuple[Work, int]:
+        """Everything that is still work with its assessment, and how many of those are new.
+
+        Args:
+            given: by assignment, what takes the place of an assessment of our own.
+        """
         now = context.started_at
         with context.shield(), self.store.together(), context.tools.call("assess", "Assess assignments") as call:
             history = History(self.store.finished())
             judged: list[tuple[Assignment, Assessment]] = []
             new: set[str] = set()
             for assignment in seen.open:
-                assessment = seen.assessments.get(assignment.id)
-                if assessment is None or outdated(assessment, assignment, history):
-                    assessment = assess(assignment, now=now, history=history, previous=assessment)
+                before = seen.assessments.get(assignment.id)
+                if assignment.id in given:
+                    assessment = given[assignment.id]
+                elif before is None or outdated(before, assignment, history):
+                    assessment = assess(assignment, now=now, history=history, previous=before)
+                else:
+                    assessment = before
+                if assessment is not before:
                     new.add(assignment.id)
                 judged.append((assignment, assessment))
             work = with_risks(judged, worked=ground.worked, free=self._free_hours(ground.free, now), now=now)

@@ -43,6 +43,17 @@ def _object(fields: Mapping[str, Mapping[str, Any]], required: tuple[str, ...]) 
     }
 
 
+_JUDGEMENT = _object(
+    {
+        "assignment": {"type": "string", "description": _WHICH},
+        "likely_hours": {"type": "number", "description": "Hours that are likely, for the whole work."},
+        "low_hours": {"type": "number", "description": "Hours if it goes well."},
+        "high_hours": {"type": "number", "description": "Hours if it goes badly, 200 at most."},
+        "difficulty": {"type": "integer", "description": "From 1 (easy) to 5 (hard)."},
+        "reason": {"type": "string", "description": "Why, in one sentence that the student reads."},
+    },
+    ("assignment", "likely_hours"),
+)
 _SESSION = _object(
     {
         "assignment": {"type": "string", "description": _WHICH},
@@ -57,16 +68,11 @@ TOOLS: Mapping[str, Tool] = {
         "and the hours that remain. Call it first: the other tools work on what it found.",
     ),
     "assess": Tool(
-        description="Estimate how much work assignments are. Without input it estimates all of them by fixed rules. "
-        "With an assignment and likely_hours it keeps your own judgement, which stands until the assignment changes; "
-        "the student's own estimate cannot be overruled.",
+        description="Estimate how much work the assignments are, by fixed rules. Where you know better from their "
+        "texts, give your judgements, all of them in one call: each is kept until its assignment changes. One that "
+        "cannot be kept comes back under refused with the reason; the student's own estimate cannot be overruled.",
         fields={
-            "assignment": {"type": "string", "description": _WHICH},
-            "low_hours": {"type": "number", "description": "Hours if it goes well."},
-            "likely_hours": {"type": "number", "description": "Hours that are likely, for the whole work."},
-            "high_hours": {"type": "number", "description": "Hours if it goes badly, 200 at most."},
-            "difficulty": {"type": "integer", "description": "From 1 (easy) to 5 (hard)."},
-            "reason": {"type": "string", "description": "Why, in one sentence that the student reads."},
+            "judgements": {"type": "array", "description": "What you judge yourself.", "items": _JUDGEMENT},
         },
     ),
     "suggest": Tool(

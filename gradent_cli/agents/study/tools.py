@@ -71,58 +71,26 @@ class StudyTools:
             "warnings": list(seen.warnings),
         }
 
-    def assess(
-        self,
-        context: RunContext,
-        assignment: str | None = None,
-        low_hours: float | None = None,
-        likely_hours: float | None = None,
-        high_hours: float | None = None,
-        difficulty: int | None = None,
-        reason: str | None = None,
-    ) -> dict[str, Any]:
-        """Judge all work as the built-in does, or keep the caller's judgement of one assignment.
-
-        Raises:
-            UsageError: the judgement cannot be kept.
-        """
-        if assignment is not None:
-            found = self._find(assignment, context.started_at)
-            hours = _hours(low_hours, likely_hours, high_hours)
-            return self._keep(context, found, hours, difficulty, one_line(reason or "", 300))
-        if any(each is not None for each in (low_hours, likely_hours, high_hours, difficulty, reason)):
-            raise UsageError("assess needs to know which assignment is judged", hint='add "assignment" to its input')
+    def assess(self, context: RunContext, judgements: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:
+        """Judge all work as the built-in does, but where a judgement of the caller's can be kept."""
         seen, ground = self._known(context)
-        work, new = self._agent.assess(context, seen, ground)
-        return {"assessments": [_assessment(*each) for each in work], "new": new}
-
-    def _keep(
-        self,
-        context: RunContext,
-        assignment: Assignment,
-        hours: tuple[float, float, float],
-        difficulty: int | None,
-        reason: str,
-    ) -> dict[str, Any]:
-        if difficulty is not None and not 1 <= difficulty <= 5:
-            raise UsageError(f"difficulty has to be from 1 to 5, not {difficulty}")
-        if own := own_hours(assignment):
-            raise UsageError(
-                f"the student says that {words.name(assignment)} takes {words.hours(own)}, and that stands"
-            )
-        now = context.started_at
-        with context.shield(), self._store.together(), context.tools.call("assess", "Assess assignments") as call:
-            before = next(iter(self._store.assessments(assignment.id)[-1:]), None)
-            after = judged(assignment, hours=hours, difficulty=difficulty, reason=reason, now=now, previous=before)
-            same = before is not None and _judgement(before) == _judgement(after)
-            if not same:
-                self._store.save_assessments([after])
-            seen, ground = self._known(context)
-            work, _ = self._agent.assess(_quiet(context), seen, ground)
-            pair = next(each for each in work if each[0].id == assignment.id)
-            line = f"{words.name(assignment)}: {_range(hours)}"
-            call.done("Nothing new to assess" if same else f"Assessed {line}", details=(), changed=not same)
-        return {"assessments": [_assessment(*pair)], "new": int(not same)}
+        names = Names(each.assignment for each in self._agent.known())
+        open = {each.id for each in seen.open}
+        kept: dict[str, Assessment] = {}
+        refused = []
+        for given in judgements or ():
+            try:
+                id = self._workable(names, given["assignment"], open, seen.wanted)
+                judgement = _judged(names.by_id[id], given, context.started_at, seen.assessments.get(id))
+            except UsageError as error:
+                refused.append({**given, "why": error.message})
+                continue
+            if id in kept:
+                refused.append({**given, "why": f"{words.name(names.by_id[id])} is judged twice"})
+            else:
+                kept[id] = judgement
+        work, new = self._agent.assess(context, seen, ground, kept)
+        return {"assessments": [_assessment(*each) for each in work], "refused": refused, "new": new}
 
     def suggest(self, context: RunContext) -> dict[str, Any]:
         """Work out what to suggest; all that is true and was not answered, the most pressing first."""
@@ -187,7 +155,7 @@ class StudyTools:
             UsageError: there is no such assignment, or that is no time.
         """
         now = context.started_at
-        minutes, found = minutes_of(time), self._find(assignment, now, whatever=True)
+        minutes, found = minutes_of(time), self._find(assignment, now)
         with context.shield(), self._store.together(), context.tools.call("log", "Log work") as call:
             self._store.progress.log(
                 LogEntry(assignment_id=found.id, minutes=minutes, worked_at=now, logged_at=now, note=one_line(note))
@@ -207,13 +175,10 @@ class StudyTools:
         work, _ = self._agent.assess(_quiet(context), seen, ground)
         return seen, ground, work
 
-    def _find(self, text: str, now: datetime, *, whatever: bool = False) -> Assignment:
+    def _find(self, text: str, now: datetime) -> Assignment:
         known = self._agent.known()
         open = {each.assignment.id for each in known if each.status(now) in ("open", "overdue")}
-        found = Names(each.assignment for each in known).find(text, rather=open)
-        if found.id not in open and not whatever:
-            raise UsageError(f"{words.session_title(found)} is no work any more")
-        return found
+        return Names(each.assignment for each in known).find(text, rather=open)
 
     def _workable(self, names: Names, text: str, open: set[str], wanted: frozenset[str]) -> str:
         found = names.find(text, rather=open)
@@ -242,10 +207,25 @@ def _quiet(context: RunContext) -> RunContext:
     return replace(context, tools=ToolCallTracker(lambda: context.started_at, lambda _: None))
 
 
-def _hours(low: float | None, likely: float | None, high: float | None) -> tuple[float, float, float]:
+def _judged(assignment: Assignment, given: Mapping[str, Any], now: datetime, before: Assessment | None) -> Assessment:
+    """The caller's judgement; `before` itself where it says the same.
+
+    Raises:
+        UsageError: it cannot be kept.
+    """
+    difficulty = given.get("difficulty")
+    if difficulty is not None and not 1 <= difficulty <= 5:
+        raise UsageError(f"difficulty has to be from 1 to 5, not {difficulty}")
+    hours = _hours(given.get("low_hours"), given["likely_hours"], given.get("high_hours"))
+    if own := own_hours(assignment):
+        raise UsageError(f"the student says that {words.name(assignment)} takes {words.hours(own)}, and that stands")
+    reason = one_line(given.get("reason", ""), 300)
+    after = judged(assignment, hours=hours, difficulty=difficulty, reason=reason, now=now, previous=before)
+    return before if before is not None and _judgement(before) == _judgement(after) else after
+
+
+def _hours(low: float | None, likely: float, high: float | None) -> tuple[float, float, float]:
     """What is missing of low and high is as far away as in the student's own estimates."""
-    if likely is None:
-        raise UsageError("a judgement needs likely_hours", hint='{"assignment": "Essay 1", "likely_hours": 6}')
     low = 0.75 * likely if low is None else low
     high = min(1.5 * likely, max(likely, _MOST_HOURS)) if high is None else high
     low, likely, high = (round(float(each), 4) for each in (low, likely, high))
@@ -266,11 +246,6 @@ def _judgement(assessment: Assessment) -> tuple[object, ...]:
         assessment.basis,
         assessment.fingerprint,
     )
-
-
-def _range(hours: tuple[float, float, float]) -> str:
-    low, likely, high = map(words.number, hours)
-    return f"{low}-{high} h, likely {likely}"
 
 
 def _rounded(hours: float | None) -> float | None:

@@ -13,5 +13,5 @@ def run(context: CallableContext) -> str:
     """Count the Markdown files of the folder that `agent.cwd` names."""
     with context.tools.call("count", "Count the notes") as call:
         number = len(list(Path().glob("*.md")))
-        call.done(f"{number} notes")
-    return f"You have {number} notes"
+        call.done(f"Notes: {number}")
+    return f"Notes: {number}"
