@@ -341,7 +341,7 @@ def test_out_of_time_nobody_is_left(stage, marked, tmp_path, kind):
         stage.run(argv, environ=marked, shield=interrupts.shield, grace=timedelta(seconds=0.1))
     assert unruly.left(tmp_path) == []
     assert len(stage.kept) == 1
-    assert ("still here" if kind == "chatty" else "up\n") in stage.kept[0]
+    assert ("here\n" if kind == "chatty" else "up\n") in stage.kept[0]
 
 
 @pytest.mark.parametrize("kind", LEFT_BEHIND)
@@ -594,22 +594,42 @@ def test_what_was_done_before_the_time_was_over(stage, program):
 
 
 @pytest.mark.parametrize("where", ["file", "output"])
-def test_a_backlog_is_on_record_when_the_time_is_over(stage, program, where):
-    """What is being taken in when the end of the time comes is taken in to its end."""
+def test_a_backlog_is_on_record_when_the_time_is_over(stage, program, tmp_path, where):
+    """All that was written until then, though the end of the time comes when little of it has been taken in."""
     argv = program(
         "event = {'type': 'tool.completed', 'ok': True}\n"
-        "lines = ''.join(json.dumps({**event, 'tool': str(n)}) + chr(10) for n in range(500))\n"
-        f"open(os.environ['GRADENT_EVENTS'] if {where == 'file'} else 1, 'a').write(lines)\ntime.sleep(60)"
+        "lines = ''.join(json.dumps({**event, 'tool': str(n)}) + chr(10) for n in range(3000))\n"
+        f"open(os.environ['GRADENT_EVENTS'] if {where == 'file'} else 1, 'a').write(lines)\n"
+        f"open('{tmp_path}/written', 'w')\ntime.sleep(60)"
     )
 
     def note(call):
         stage.calls.append(call)
         if len(stage.calls) == 5:
+            for _ in range(1500):
+                if (tmp_path / "written").exists():
+                    break
+                time.sleep(0.02)
             signal.raise_signal(signal.SIGALRM)
 
     with Interrupts() as interrupts, pytest.raises(AgentTimeoutError):
         stage.run(argv, shield=interrupts.shield, tools=ToolCallTracker(Clock(), note))
-    assert [call.tool for call in stage.calls if call.status == "completed"] == [str(n) for n in range(500)]
+    assert [call.tool for call in stage.calls if call.status == "completed"] == [str(n) for n in range(3000)]
+
+
+def test_the_last_words_of_one_that_is_ended(stage, program):
+    """What it says when it gets TERM is output, too, and its tools are on record."""
+    argv = program(
+        "event = {'type': 'tool.completed', 'tool': 'save', 'ok': True}\n"
+        "def over(*_):\n    os.write(1, (json.dumps(event) + '\\nsaved\\n').encode())\n    os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, over)\nprint('up', flush=True)\ntime.sleep(60)"
+    )
+
+    stage.then = lambda: signal.raise_signal(signal.SIGALRM)
+    with Interrupts() as interrupts, pytest.raises(AgentTimeoutError):
+        stage.run(argv, shield=interrupts.shield)
+    assert told(stage) == [("save", "started", ""), ("save", "completed", "")]
+    assert stage.kept[0].endswith("saved\n")
 
 
 def test_an_event_file_that_grows_without_end(stage, program):

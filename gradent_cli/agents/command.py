@@ -16,6 +16,7 @@ import termios
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Literal
@@ -45,7 +46,7 @@ _REMEDIES = {
     errno.E2BIG: "leave {prompt} out of agent.command: the program gets it on standard input then",
 }
 _LATE = 1.0
-"""Seconds: how long the event file is still read when the run has to end, however large somebody has made it."""
+"""Seconds: how long the event file and each pipe are still read when the run has to end, however much is in them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +100,11 @@ class CommandAgent:
                     followed = True
                 finally:
                     if tree is not None:
-                        self._end(tree, context)
+                        self._end(tree, context, None if followed else reader)
             except BaseException as error:
                 if tree is None:
                     raise
-                self._end(tree, context)  # a signal may have struck before the shield was up
+                self._end(tree, context, None if followed else reader)  # a signal may have struck before the shield
                 if not (followed and isinstance(error, AgentTimeoutError)):
                     with context.shield(), suppress(StateError):
                         reader.look(_LATE)  # what it did until then
@@ -197,15 +198,22 @@ class CommandAgent:
                     _read_rest(key.fd, key.data)
         reader.end()
 
-    def _end(self, tree: processes.Tree, context: RunContext) -> None:
-        """Nobody is left afterwards. Asked again, it does what is not done yet."""
+    def _end(self, tree: processes.Tree, context: RunContext, reader: Reader | None) -> None:
+        """Nobody is left afterwards. Asked again, it does what is not done yet.
+
+        `reader` is given where the program was not followed to its end: it reads what is still in the pipes.
+        """
         with context.shield():
             left = tree.end(self.grace)
             if left:
                 pids = ", ".join(str(process.pid) for process in left)
                 context.log(f"{count(len(left), 'process', 'processes')} of the agent cannot be ended: {pids}")
             for stream in (tree.leader.stdout, tree.leader.stderr):
-                if stream is not None:
+                if stream is not None and not stream.closed:
+                    if reader is not None:
+                        take = reader.output if stream is tree.leader.stdout else reader.complaint
+                        with suppress(StateError):
+                            _read_rest(stream.fileno(), take, _LATE)
                     stream.close()
 
 
@@ -234,10 +242,11 @@ def _read_ready(selector: selectors.BaseSelector, tree: processes.Tree, context:
     return got
 
 
-def _read_rest(pipe: int, take: Callable[[bytes], None]) -> None:
+def _read_rest(pipe: int, take: Callable[[bytes], None], seconds: float = inf) -> None:
     """What is in the pipe now. The program has written all that it will, and others could go on for ever."""
+    until = monotonic() + seconds
     (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
-    while waiting > 0 and (chunk := os.read(pipe, min(waiting, _READ_BYTES))):
+    while waiting > 0 and monotonic() < until and (chunk := os.read(pipe, min(waiting, _READ_BYTES))):
         take(chunk)
         waiting -= len(chunk)
 
