@@ -114,6 +114,26 @@ def test_a_function_that_hangs(gradent, function):
     assert run(gradent, 124)["status"] == "timeout"
 
 
+def test_what_a_function_leaves_is_finished(gradent, function, home):
+    """A file that its module keeps open, a thread that is still at work, and what it wanted done at the end."""
+    function(
+        """
+import atexit, threading, time
+from pathlib import Path
+kept = open("kept", "w")
+def work():
+    time.sleep(0.2)
+    Path("thread").write_text("done")
+def run(context):
+    kept.write("a line")
+    atexit.register(Path("end").write_text, "done")
+    threading.Thread(target=work).start()
+"""
+    )
+    run(gradent)
+    assert [(home / "agents" / name).read_text() for name in ("kept", "thread", "end")] == ["a line", "done", "done"]
+
+
 def test_a_package_that_is_not_there(gradent, function, server):
     """One message that the agent is blocked, and nothing is started."""
     function("", name="gone:run", extra=f'[ntfy]\nserver = "{server.url}"\ntopic = "gradent-test-x7k2m9"\n')

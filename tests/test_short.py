@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradent_cli import tick
 from gradent_cli.cli import compose, short
 from gradent_cli.schedulers import OTHERS, Job, block
 from tests.conftest import Gradent
@@ -133,6 +135,19 @@ def test_a_run_that_fails_says_the_same(path: Path) -> None:
     assert second.returncode == first.returncode == 1
     assert second.stderr.split("\n")[0] == first.stderr.split("\n")[0] != ""
     assert second.stderr.split("\n")[1].startswith("  hint: gradent history ")
+
+
+def test_ctrl_c_before_the_run_is_no_bug(path: Path) -> None:
+    """It is here while the config is being read."""
+    assert fire(path).returncode == 0
+    snapshot = Path(tick.place("snapshots", str(path), os.environ))
+    snapshot.unlink()
+    os.mkfifo(snapshot)
+    line = [sys.executable, "-P", "-m", "gradent_cli", "--config", str(path), "run", "--quiet"]
+    with subprocess.Popen(line, stderr=subprocess.PIPE) as process, snapshot.open("wb"):
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == (None, b"")
+    assert process.returncode == 130
 
 
 def test_a_secret_is_read_from_where_it_stands(path: Path, server: Server) -> None:
