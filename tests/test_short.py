@@ -1,11 +1,14 @@
 """The line that a scheduler calls, with and without Typer: the same options, the same run."""
 
+import gc
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
+import weakref
+from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 
@@ -125,6 +128,41 @@ def test_the_second_run_imports_only_what_it_needs(path: Path, home: Path, grade
     assert outside - environments == {"gradent_cli", "cronsim"}
     assert (home / "runs").read_text() == "run\n" * 2
     assert gradent("--config", path, "history").out.count("success") == 2
+
+
+@pytest.fixture
+def collector() -> Iterator[None]:
+    """The garbage collector as it was, whatever a run does with it."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.set_threshold(*thresholds)
+
+
+@pytest.mark.usefixtures("collector")
+def test_a_large_run_does_not_fill_the_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it leaves in circles is collected before there is too much of it, but not by one that is small."""
+
+    class Circle:
+        def __init__(self) -> None:
+            self.myself = self
+
+    def walk(*_: object, **__: object) -> None:
+        for size in (1_000, 200_000):
+            circle = weakref.ref(Circle())
+            kept = [[] for _ in range(size)]  # type: ignore[var-annotated]
+            gone.append(circle() is None)
+            del kept
+
+    gone: list[bool] = []
+    line = ["--config", str(path), "run", "--quiet"]
+    before = gc.get_threshold()
+    assert short.run(line, os.environ) is None
+    assert gc.get_threshold() == before
+    assert fire(path).returncode == 0
+    monkeypatch.setattr(compose, "walk", walk)
+    gc.collect()
+    assert short.run(line, os.environ) == 0
+    assert gone == [False, True]
 
 
 def test_a_run_that_fails_says_the_same(path: Path) -> None:

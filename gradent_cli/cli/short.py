@@ -9,6 +9,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+_WORTH_COLLECTING = 100_000
+"""Objects. Most runs are over before they make as many; one that plans thousands of assignments would fill the memory
+without ever collecting."""
+
 
 class Asked(NamedTuple):
     """What the command line of a scheduler asks for; `trigger` None leaves it to who started this process."""
@@ -42,12 +46,13 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int | None:
     line = asked(arguments)
     if line is None:
         return None
-    gc.disable()  # a run is over before there is anything worth collecting
+    thresholds = gc.get_threshold()
+    gc.set_threshold(_WORTH_COLLECTING)
     from gradent_cli import snapshot
 
     config = snapshot.load(line.config, environ)
     if config is None:
-        gc.enable()
+        gc.set_threshold(*thresholds)
         return None
     from gradent_cli.cli import compose, door, streams
 
