@@ -11,6 +11,7 @@ from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from genai_prices import Usage as Use
@@ -18,6 +19,7 @@ from genai_prices import Usage as Use
 from gradent_cli import durations
 from gradent_cli.agents.llm import Limits, Model, time_for_model
 from gradent_cli.agents.round import Converse, perform
+from gradent_cli.cli.host import midnight
 from tests.street.openai import KEY, OpenAI, failing, language_model
 from tests.street.server import Answer, Request, Server
 
@@ -299,7 +301,8 @@ REFUSED = "nobody listens"
         (failing(401, "Incorrect API key"), "the model's provider refused the key (401); check llm.api_key"),
         (failing(403, "Forbidden"), "the model's provider refused the key (403); check llm.api_key"),
         (failing(402, "Pay"), "the credit at the model's provider is used up (402)"),
-        (failing(404, "The model `tiny` does not exist"), "the model's provider has no tiny (404); check llm.model"),
+        (failing(404, "The model `tiny` does not exist"),
+         "the model's provider has no tiny (404); check llm.model and llm.base_url"),
         (failing(400, "tiny does not support tools"),
          "the model's provider does not take the request (400): tiny does not support tools"),
         (failing(413, "Too large"), "the model's provider failed (413)"),
@@ -479,6 +482,9 @@ def test_a_provider_by_its_name(
     provider.key = KEY + "2"
     assert "refused the key" in converse(name=name, base_url=None).end["error"]
     assert converse(name=name, base_url=None, api_key=KEY + "2").end["type"] == "run.completed"
+    provider.script = [failing(404, "No such model")]
+    error = converse(name=name, base_url=None, api_key=KEY + "2").end["error"]
+    assert error.startswith(f"the model's provider has no {name} (404); check llm.model;")
 
 
 @pytest.mark.parametrize(
@@ -624,6 +630,22 @@ def test_the_day_of_a_run_is_the_students(
     assert "the limit of $1.5 a day" in document["summary"]
     assert document["usage"] is None
     assert len(provider.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("now", "began_at"),
+    [
+        (datetime(2026, 12, 1, 0, 30, tzinfo=ZoneInfo("Asia/Tokyo")), "2026-11-30T15:00"),
+        (datetime(2026, 3, 29, 12, tzinfo=ZoneInfo("Europe/Berlin")), "2026-03-28T23:00"),
+        # The clock goes back from one to midnight: https://www.timeanddate.com/time/change/cuba/havana
+        (datetime(2026, 11, 1, 0, 30, tzinfo=ZoneInfo("America/Havana"), fold=1), "2026-11-01T04:00"),
+        # And forward from midnight to one.
+        (datetime(2026, 3, 8, 1, 30, tzinfo=ZoneInfo("America/Havana")), "2026-03-08T05:00"),
+    ],
+)
+def test_a_day_begins_at_the_students_midnight(now: datetime, began_at: str) -> None:
+    """Of a night with two midnights at the first, so that no money is forgotten."""
+    assert f"{midnight(now):%Y-%m-%dT%H:%M}" == began_at
 
 
 def test_a_dry_run_asks_the_model_and_changes_nothing(

@@ -214,13 +214,14 @@ def _provider(name: str, key: str | None) -> Any:
 def _reason(error: Exception, model: Model, limits: Limits, time: timedelta) -> str:
     """Why it failed, in words; what the provider said is only in the log."""
     status = f" ({error.status_code})" if isinstance(error, exceptions.ModelHTTPError) else ""
+    where = "llm.model and llm.base_url" if model.base_url else "llm.model"
     known: tuple[tuple[type[Exception], str], ...] = (
         (exceptions.RunTimedOut, f"the model was not done within {spell(time)}"),
         (exceptions.UsageLimitExceeded, _limit(str(error), limits)),
         (exceptions.ModelAuthenticationError, f"the model's provider refused the key{status}; check llm.api_key"),
         (exceptions.ModelQuotaExceededError, f"the credit at the model's provider is used up{status}"),
         (exceptions.ModelRateLimitError, f"the model's provider gets too many requests{status}"),
-        (exceptions.ModelNotFoundError, f"the model's provider has no {model.name}{status}; check llm.model"),
+        (exceptions.ModelNotFoundError, f"the model's provider has no {model.name}{status}; check {where}"),
         (exceptions.ModelContextWindowExceededError, "there is more to read than the model can take"),
         (exceptions.ModelRequestRejectedError, f"the model's provider does not take the request{status}{_said(error)}"),
         (exceptions.ModelTimeoutError, "the model's provider did not answer in time"),
