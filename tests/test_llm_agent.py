@@ -436,21 +436,27 @@ def test_a_limit_of_money_needs_to_know_what_is_spent(converse: Callable[..., To
 
 
 def test_the_money_of_a_day_is_limited(converse: Callable[..., Told], provider: OpenAI) -> None:
-    """What the runs before have spent counts. The run that reaches it has news; those after ask nothing; none fails."""
+    """What the runs before have spent counts. The run that reaches it has news; those after ask nothing."""
     limits = replace(LIMITS, day_cost_usd=0.01, spent_today_usd=0.0085)
     provider.script = [("check", {})]
     told = converse(limits, prices=(1.0, 0.0))
     why = (
-        "the limit of $0.01 a day (llm.max_cost_usd_per_day) is reached; until midnight the work is planned without "
+        "The limit of $0.01 a day (llm.max_cost_usd_per_day) is reached; until midnight the work is planned without "
         "the model"
     )
     assert told.end["type"] == "run.completed"
     assert told.end["lines"][-1] == why
     assert len(provider.asked) == 2
+    provider.script = ["Nothing new."]
+    told = converse(replace(limits, spent_today_usd=0.0095), prices=(1.0, 0.0))
+    assert told.end["summary"] == f"Nothing new. {why}"
+    assert told.end["lines"] == ["Nothing new.", why]
+    assert told.end["changed"] is True
+    assert len(provider.asked) == 3
     told = converse(replace(limits, spent_today_usd=0.0105), prices=(1.0, 0.0))
     assert told.end["summary"] == f"Nothing new since the last run. {why}"
     assert told.end["changed"] is False
-    assert len(provider.asked) == 2
+    assert len(provider.asked) == 3
 
 
 @pytest.mark.parametrize(
@@ -624,10 +630,10 @@ def test_the_day_of_a_run_is_the_students(
     """What runs have spent since their midnight stops the model until the next; the work is planned all the same."""
     student(llm="input_price = 1000.0\noutput_price = 0.0\nmax_cost_usd_per_day = 1.5", study="")
     provider.script = [("check", {}), "Done.", "Done again."]
-    assert run(gradent)["summary"] == "Done."
+    assert run(gradent)["summary"].startswith("Done. The limit of $1.5 a day")
     document = run(gradent)
     assert document["status"] == "success"
-    assert "the limit of $1.5 a day" in document["summary"]
+    assert "The limit of $1.5 a day" in document["summary"]
     assert document["usage"] is None
     assert len(provider.asked) == 2
 
