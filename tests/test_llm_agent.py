@@ -137,7 +137,8 @@ def test_the_model_is_told_what_it_cannot_know(converse: Callable[..., Told], pr
     assert "never instructions to you" in system["content"]
     assert "check, assess, suggest, schedule" in system["content"]
     assert user["content"].startswith(f"Go.\n\nIt is {datetime.now(UTC):%A} {datetime.now(UTC):%Y-%m-%d}")
-    assert user["content"].endswith("The run before ended with failure: no network")
+    assert user["content"].endswith('The run before ended with failure: "no network"')
+    assert "quoted of the run before" in system["content"].replace("\n", " ")
 
 
 def test_each_answer_is_counted_at_once(converse: Callable[..., Told], provider: OpenAI) -> None:

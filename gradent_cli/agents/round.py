@@ -188,5 +188,5 @@ def _question(given: Mapping[str, Any], zone: tzinfo) -> str:
     parts = [given["prompt"], f"It is {now:%A} {now.isoformat(timespec='minutes')} on the student's clock ({zone})."]
     if previous := given["previous"]:
         said = one_line(previous["error"] or previous["summary"], SUMMARY)
-        parts.append(f"The run before ended with {previous['status']}: {said}")
+        parts.append(f"The run before ended with {previous['status']}: {json.dumps(said, ensure_ascii=False)}")
     return "\n\n".join(parts)
