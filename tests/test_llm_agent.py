@@ -180,6 +180,15 @@ def test_what_is_wrong_is_told_to_the_model_and_on_record_once(converse: Callabl
     assert "there is no assignment 'nothing like it'" in heard
 
 
+@pytest.mark.parametrize("nothing", ["", "null", " null\n", "{}"])
+def test_nothing_may_be_given_in_any_way(converse: Callable[..., Told], provider: OpenAI, nothing: str) -> None:
+    """As small models write it."""
+    provider.script = [("check", nothing), "Done."]
+    told = converse()
+    assert told.tools[0] == ("check", None)
+    assert told.end["summary"] == "Done."
+
+
 def test_calls_of_the_same_id_are_told_each(converse: Callable[..., Told], provider: OpenAI) -> None:
     """Small servers count from one again with each answer."""
     provider.ids = repeat(1)
@@ -292,6 +301,7 @@ def test_a_text_that_gives_orders_reaches_nothing_that_could_harm(
     assert all(9 <= datetime.fromisoformat(each["starts_at"]).hour < 21 for each in plan["sessions"])
 
 
+NO_CHOICE = {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny", "choices": []}
 REFUSED = "nobody listens"
 """Not an answer, but none: the port is closed."""
 
@@ -314,6 +324,8 @@ REFUSED = "nobody listens"
         (Answer(200, b'{"choices": [{"mess', {"Content-Type": "application/json"}),
          "the answer of the model's provider cannot be read"),
         (Answer(200, b"{}", {"Content-Type": "application/json"}), "the model's answer makes no sense"),
+        (Answer(200, json.dumps(NO_CHOICE).encode(), {"Content-Type": "application/json"}),
+         "the model's answer makes no sense"),
         ("", "the model's answer makes no sense"),
         (("check", {}), "the limit of 20 requests (llm.max_requests) was reached"),
         ([("check", {})] * 51, "the limit of 50 tool calls (llm.max_tool_calls) was reached"),

@@ -83,6 +83,7 @@ class _Conversation:
         """Ask, and let the model call tools until it answers in words."""
         hooks: Hooks[None] = Hooks()
         hooks.on.model_request(self._request)
+        hooks.on.before_tool_validate(_given)
         hooks.on.tool_execute(self._execute)
         agent = Agent(
             _connection(self._model),
@@ -178,6 +179,11 @@ class _Conversation:
         )
 
 
+async def _given(_: RunContext[None], *, args: Any, **__: Any) -> Any:
+    """The input as the model wrote it: small ones write null for nothing, over which the library trips."""
+    return {} if isinstance(args, str) and args.strip() == "null" else args
+
+
 def _about(tools: Sequence[str]) -> str:
     plans = _PLANS if "schedule" in tools else _PLANS_NOT
     return _ABOUT.format(order=", ".join(tools), schedule=plans)
@@ -230,11 +236,12 @@ def _reason(error: Exception, model: Model, limits: Limits, time: timedelta) -> 
         (exceptions.ModelHTTPError, f"the model's provider failed{status}"),
         (exceptions.ModelAPIError, "the answer of the model's provider cannot be read"),
         (exceptions.UnexpectedModelBehavior, "the model's answer makes no sense"),
+        (IndexError, "the model's answer makes no sense"),  # there is none among its choices
     )
     for kind, sentence in known:
         if isinstance(error, kind):
             return one_line(sentence)
-    return one_line(f"the model's library failed: {type(error).__name__}: {error}")
+    return one_line(f"the model's library failed: {type(error).__name__}: {error}").rstrip(": ")
 
 
 def _said(error: Exception) -> str:
