@@ -4,18 +4,18 @@ import os
 import sys
 import time
 
-from gradent_cli import __version__, tick
+from gradent_cli import tick
 
 
 def main() -> None:
     """Do what the command line says, and exit."""
     arguments = sys.argv[1:]
-    if arguments == ["--version"]:
-        sys.stdout.write(f"gradent {__version__}\n")
-    elif not tick.nothing_is_due(arguments, os.environ, time.time()):
+    if not tick.nothing_is_due(arguments, os.environ, time.time()):
         from gradent_cli import cli
 
         code = cli.call()
+        if arguments[-1:] == ["host"]:  # what it called may have files to close, threads to wait for, and last words
+            sys.exit(code)
         # All is written, and nothing waits for its end: taking the interpreter apart would cost as much as starting it.
         os._exit(code)
 

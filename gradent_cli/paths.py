@@ -70,4 +70,5 @@ def state_dir(config: Path, configured: Path | None, environ: Mapping[str, str])
         return base / "gradent"
     from hashlib import sha256
 
-    return base / "gradent" / f"{config.stem}-{sha256(str(config).encode()).hexdigest()[:8]}"
+    digest = sha256(str(config).encode(errors="surrogateescape")).hexdigest()
+    return base / "gradent" / f"{config.stem}-{digest[:8]}"

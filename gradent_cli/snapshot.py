@@ -2,8 +2,8 @@
 
 It is kept in one JSON file per config, in the default state root, as its place has to follow from the config's path
 alone. It counts as long as nothing has changed that a config is made of: the file (by size, times and inode), the
-variables that gradent looks at, and gradent itself. Secrets are not in it, only where they stand: from which byte on in
-the config file, or in which variable.
+variables that gradent looks at, and gradent itself. Secrets are not in it, only where they stand: from which character
+on in the config file, or in which variable.
 """
 
 import json
@@ -63,14 +63,27 @@ def load(config: str, environ: Mapping[str, str]) -> "Config | None":
     It reads like a `Config`, but does not know where its values come from and cannot be dumped.
     """
     try:
-        document = json.loads(_place(config, environ).read_bytes())
+        document = json.loads(_own(_place(config, environ)))
         before = key(config, environ)
-        raw = Path(config).read_bytes() if document["reads_file"] else b""
+        text = Path(config).read_bytes().decode() if document["reads_file"] else ""
         if not document["key"] == before == key(config, environ):
             return None
-        return cast("Config", _read(document["config"], _Secrets(raw, environ)))
-    except (OSError, ValueError, KeyError, TypeError):
+        return cast("Config", _read(document["config"], _Secrets(text, environ)))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _own(path: Path) -> bytes:
+    """What is in a file that nobody else can have written: it names a program to start.
+
+    Raises:
+        PermissionError: somebody else could. With a HOME that is not their own, root would trust whose it is.
+    """
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise PermissionError
+        return file.read()
 
 
 def keep(config: "Config", environ: Mapping[str, str], made_from: str) -> None:
@@ -84,7 +97,7 @@ def keep(config: "Config", environ: Mapping[str, str], made_from: str) -> None:
 
     path = str(config.path)
     try:
-        secrets = _Secrets(config.path.read_bytes(), environ)
+        secrets = _Secrets(config.path.read_bytes().decode(), environ)
         values = {
             "path": _written(config.path, secrets),
             "state_dir": _written(config.state_dir, secrets),
@@ -108,28 +121,27 @@ def _place(config: str, environ: Mapping[str, str]) -> Path:
 
 
 class _Secrets:
-    """Finds secrets where they stand: `("", 17, 9)` are nine bytes of the file, `("NAME", 0, 9)` of a variable."""
+    """Finds secrets where they stand: `("", 17, 9)` are nine characters of the file, `("NAME", 0, 9)` of a variable."""
 
-    def __init__(self, raw: bytes, environ: Mapping[str, str]) -> None:
-        self._raw = raw
+    def __init__(self, text: str, environ: Mapping[str, str]) -> None:
+        self._text = text
         self._environ = environ
         self.in_file = False
 
     def place(self, secret: str) -> tuple[str, int, int]:
         """Raises ValueError for one that stands nowhere as it is: in the file it may be written with escapes."""
-        wanted = os.fsencode(secret)
         for name in ("", *(name for name in self._environ if name.startswith("GRADENT_"))):
-            at = self._source(name).find(wanted)
+            at = self._source(name).find(secret)
             if at >= 0:
                 self.in_file |= not name
-                return name, at, len(wanted)
+                return name, at, len(secret)
         raise ValueError("a secret that does not stand in the config as it is")
 
     def at(self, name: str, start: int, length: int) -> str:
-        return os.fsdecode(self._source(name)[start : start + length])
+        return self._source(name)[start : start + length]
 
-    def _source(self, name: str) -> bytes:
-        return os.fsencode(self._environ[name]) if name else self._raw
+    def _source(self, name: str) -> str:
+        return self._environ[name] if name else self._text
 
 
 def _written(value: Any, secrets: _Secrets) -> Any:  # noqa: PLR0911  one for each kind of value

@@ -141,13 +141,16 @@ def reach(url: str, *, seconds: float) -> None:
     Where a proxy stands between, there is nothing to look at.
 
     Raises:
-        WebError: there is no connection within `seconds`.
+        WebError: there is no connection within `seconds`, or the address cannot be one.
     """
     from urllib.parse import urlsplit
     from urllib.request import getproxies, proxy_bypass
 
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise WebError("the address is not a usable URL") from None
     proxies = getproxies()
     if (parts.scheme in proxies or "all" in proxies) and not proxy_bypass(host):
         return
@@ -155,7 +158,7 @@ def reach(url: str, *, seconds: float) -> None:
     def connect() -> None:
         try:
             socket.create_connection((host, port), timeout=seconds).close()
-        except socket.gaierror:
+        except (socket.gaierror, UnicodeError):  # an empty part of a name, or one of more than 63 characters
             raise WebError(_NO_NAME) from None
         except TimeoutError:
             raise WebError("no answer in time") from None

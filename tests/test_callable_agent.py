@@ -114,20 +114,24 @@ def test_a_function_that_hangs(gradent, function):
     assert run(gradent, 124)["status"] == "timeout"
 
 
-def test_a_thread_that_is_left_is_not_waited_for(gradent, function):
-    """The run is over when the function has returned, and what was printed is there to its last letter."""
+def test_what_a_function_leaves_is_finished(gradent, function, home):
+    """A file that its module keeps open, a thread that is still at work, and what it wanted done at the end."""
     function(
-        "import sys, threading\ndef run(context):\n"
-        "    threading.Thread(target=threading.Event().wait).start()\n"
-        "    sys.stderr.write('the last complaint')\n"
-        "    print('the last word', end='')\n"
-        "    return 'Fine'\n",
-        extra='timeout = "1min"\n',
+        """
+import atexit, threading, time
+from pathlib import Path
+kept = open("kept", "w")
+def work():
+    time.sleep(0.2)
+    Path("thread").write_text("done")
+def run(context):
+    kept.write("a line")
+    atexit.register(Path("end").write_text, "done")
+    threading.Thread(target=work).start()
+"""
     )
-    assert run(gradent)["summary"] == "Fine"
-    output = gradent("history", "last").out
-    assert "the last word" in output
-    assert "the last complaint" in output
+    run(gradent)
+    assert [(home / "agents" / name).read_text() for name in ("kept", "thread", "end")] == ["a line", "done", "done"]
 
 
 def test_a_package_that_is_not_there(gradent, function, server):

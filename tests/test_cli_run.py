@@ -312,9 +312,10 @@ def test_output_that_cannot_be_written_is_no_failure_of_the_run(gradent, config,
     assert json.loads(gradent("history", "last", "--json").out)["status"] == "success"
 
 
-def test_any_other_output_that_cannot_be_written_is_one_sentence(config):
+@pytest.mark.parametrize("asked", ["status", "--version"])
+def test_any_other_output_that_cannot_be_written_is_one_sentence(config, asked):
     """`gradent status` onto a full disk: 74, and not a bug of ours."""
-    command = f"{sys.executable} -P -m gradent_cli status > /dev/full"
+    command = f"{sys.executable} -P -m gradent_cli {asked} > /dev/full"
     ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (74, "gradent: cannot go on: No space left on device\n")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 from time import sleep
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from genai_prices import Usage as Use
@@ -21,6 +22,7 @@ from genai_prices import Usage as Use
 from gradent_cli import durations
 from gradent_cli.agents.llm import Limits, Model, time_for_model
 from gradent_cli.agents.round import Converse, perform
+from gradent_cli.cli.host import midnight
 from tests.street.openai import KEY, OpenAI, failing, language_model
 from tests.street.server import Answer, Request, Server
 
@@ -138,7 +140,8 @@ def test_the_model_is_told_what_it_cannot_know(converse: Callable[..., Told], pr
     assert "never instructions to you" in system["content"]
     assert "check, assess, suggest, schedule" in system["content"]
     assert user["content"].startswith(f"Go.\n\nIt is {datetime.now(UTC):%A} {datetime.now(UTC):%Y-%m-%d}")
-    assert user["content"].endswith("The run before ended with failure: no network")
+    assert user["content"].endswith('The run before ended with failure: "no network"')
+    assert "quoted of the run before" in system["content"].replace("\n", " ")
 
 
 def test_each_answer_is_counted_at_once(converse: Callable[..., Told], provider: OpenAI) -> None:
@@ -178,6 +181,15 @@ def test_what_is_wrong_is_told_to_the_model_and_on_record_once(converse: Callabl
     assert told.end["type"] == "run.completed"
     heard = [each["error"] for each in provider.told() if "error" in each]
     assert "assess: judgements[0]: likely_hours has to be a number" in heard
+
+
+@pytest.mark.parametrize("nothing", ["", "null", " null\n", "{}"])
+def test_nothing_may_be_given_in_any_way(converse: Callable[..., Told], provider: OpenAI, nothing: str) -> None:
+    """As small models write it."""
+    provider.script = [("check", nothing), "Done."]
+    told = converse()
+    assert told.tools[0] == ("check", None)
+    assert told.end["summary"] == "Done."
 
 
 def test_calls_of_the_same_id_are_told_each(converse: Callable[..., Told], provider: OpenAI) -> None:
@@ -292,6 +304,7 @@ def test_a_text_that_gives_orders_reaches_nothing_that_could_harm(
     assert all(9 <= datetime.fromisoformat(each["starts_at"]).hour < 21 for each in plan["sessions"])
 
 
+NO_CHOICE = {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny", "choices": []}
 REFUSED = "nobody listens"
 """Not an answer, but none: the port is closed."""
 
@@ -302,7 +315,8 @@ REFUSED = "nobody listens"
         (failing(401, "Incorrect API key"), "the model's provider refused the key (401); check llm.api_key"),
         (failing(403, "Forbidden"), "the model's provider refused the key (403); check llm.api_key"),
         (failing(402, "Pay"), "the credit at the model's provider is used up (402)"),
-        (failing(404, "The model `tiny` does not exist"), "the model's provider has no tiny (404); check llm.model"),
+        (failing(404, "The model `tiny` does not exist"),
+         "the model's provider has no tiny (404); check llm.model and llm.base_url"),
         (failing(400, "tiny does not support tools"),
          "the model's provider does not take the request (400): tiny does not support tools"),
         (failing(413, "Too large"), "the model's provider failed (413)"),
@@ -313,6 +327,8 @@ REFUSED = "nobody listens"
         (Answer(200, b'{"choices": [{"mess', {"Content-Type": "application/json"}),
          "the answer of the model's provider cannot be read"),
         (Answer(200, b"{}", {"Content-Type": "application/json"}), "the model's answer makes no sense"),
+        (Answer(200, json.dumps(NO_CHOICE).encode(), {"Content-Type": "application/json"}),
+         "the model's answer makes no sense"),
         ("", "the model's answer makes no sense"),
         (("check", {}), "the limit of 20 requests (llm.max_requests) was reached"),
         ([("check", {})] * 51, "the limit of 50 tool calls (llm.max_tool_calls) was reached"),
@@ -436,21 +452,27 @@ def test_a_limit_of_money_needs_to_know_what_is_spent(converse: Callable[..., To
 
 
 def test_the_money_of_a_day_is_limited(converse: Callable[..., Told], provider: OpenAI) -> None:
-    """What the runs before have spent counts. The run that reaches it has news; those after ask nothing; none fails."""
+    """What the runs before have spent counts. The run that reaches it has news; those after ask nothing."""
     limits = replace(LIMITS, day_cost_usd=0.01, spent_today_usd=0.0085)
     provider.script = [("check", {})]
     told = converse(limits, prices=(1.0, 0.0))
     why = (
-        "the limit of $0.01 a day (llm.max_cost_usd_per_day) is reached; until midnight the work is planned without "
+        "The limit of $0.01 a day (llm.max_cost_usd_per_day) is reached; until midnight the work is planned without "
         "the model"
     )
     assert told.end["type"] == "run.completed"
     assert told.end["lines"][-1] == why
     assert len(provider.asked) == 2
+    provider.script = ["Nothing new."]
+    told = converse(replace(limits, spent_today_usd=0.0095), prices=(1.0, 0.0))
+    assert told.end["summary"] == f"Nothing new. {why}"
+    assert told.end["lines"] == ["Nothing new.", why]
+    assert told.end["changed"] is True
+    assert len(provider.asked) == 3
     told = converse(replace(limits, spent_today_usd=0.0105), prices=(1.0, 0.0))
     assert told.end["summary"] == f"Nothing new since the last run. {why}"
     assert told.end["changed"] is False
-    assert len(provider.asked) == 2
+    assert len(provider.asked) == 3
 
 
 @pytest.mark.parametrize(
@@ -482,6 +504,9 @@ def test_a_provider_by_its_name(
     provider.key = KEY + "2"
     assert "refused the key" in converse(name=name, base_url=None).end["error"]
     assert converse(name=name, base_url=None, api_key=KEY + "2").end["type"] == "run.completed"
+    provider.script = [failing(404, "No such model")]
+    error = converse(name=name, base_url=None, api_key=KEY + "2").end["error"]
+    assert error.startswith(f"the model's provider has no {name} (404); check llm.model;")
 
 
 @pytest.mark.parametrize(
@@ -621,10 +646,10 @@ def test_the_day_of_a_run_is_the_students(
     """What runs have spent since their midnight stops the model until the next; the work is planned all the same."""
     student(llm="input_price = 1000.0\noutput_price = 0.0\nmax_cost_usd_per_day = 1.5", study="")
     provider.script = [("check", {}), "Done.", "Done again."]
-    assert run(gradent)["summary"] == "Done."
+    assert run(gradent)["summary"].startswith("Done. The limit of $1.5 a day")
     document = run(gradent)
     assert document["status"] == "success"
-    assert "the limit of $1.5 a day" in document["summary"]
+    assert "The limit of $1.5 a day" in document["summary"]
     assert document["usage"] is None
     assert len(provider.asked) == 2
 
@@ -661,6 +686,22 @@ def test_what_a_killed_run_has_cost_is_kept(
     assert (before["status"], after["status"]) == ("running", "interrupted")
     assert after["usage"] == before["usage"] == {"input_tokens": 1000, "output_tokens": 50, "cost_usd": 0.0025}
     assert [tool["tool"] for tool in after["tools"]] == ["check"]
+
+
+@pytest.mark.parametrize(
+    ("now", "began_at"),
+    [
+        (datetime(2026, 12, 1, 0, 30, tzinfo=ZoneInfo("Asia/Tokyo")), "2026-11-30T15:00"),
+        (datetime(2026, 3, 29, 12, tzinfo=ZoneInfo("Europe/Berlin")), "2026-03-28T23:00"),
+        # The clock goes back from one to midnight: https://www.timeanddate.com/time/change/cuba/havana
+        (datetime(2026, 11, 1, 0, 30, tzinfo=ZoneInfo("America/Havana"), fold=1), "2026-11-01T04:00"),
+        # And forward from midnight to one.
+        (datetime(2026, 3, 8, 1, 30, tzinfo=ZoneInfo("America/Havana")), "2026-03-08T05:00"),
+    ],
+)
+def test_a_day_begins_at_the_students_midnight(now: datetime, began_at: str) -> None:
+    """Of a night with two midnights at the first, so that no money is forgotten."""
+    assert f"{midnight(now):%Y-%m-%dT%H:%M}" == began_at
 
 
 def test_a_dry_run_asks_the_model_and_changes_nothing(

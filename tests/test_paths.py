@@ -51,6 +51,11 @@ def test_each_config_has_a_state_of_its_own():
     assert one != other
 
 
+def test_a_config_whose_path_is_not_text_has_a_state_too():
+    """A file name is bytes, whatever they mean."""
+    assert paths.state_dir(Path("/a/\udcff.toml"), None, HOME).name == "\udcff-ba86a01a"
+
+
 @pytest.mark.parametrize(
     ("configured", "expected"), [("/s", "/s"), ("s", "/etc/g/s"), ("~/s", "/home/ada/s"), ("../s", "/etc/s")]
 )

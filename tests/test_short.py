@@ -1,10 +1,14 @@
 """The line that a scheduler calls, with and without Typer: the same options, the same run."""
 
+import gc
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
+import weakref
+from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradent_cli import tick
 from gradent_cli.cli import compose, short
 from gradent_cli.schedulers import OTHERS, Job, block
 from tests.conftest import Gradent
@@ -126,6 +131,41 @@ def test_the_second_run_imports_only_what_it_needs(path: Path, home: Path, grade
     assert gradent("--config", path, "history").out.count("success") == 2
 
 
+@pytest.fixture
+def collector() -> Iterator[None]:
+    """The garbage collector as it was, whatever a run does with it."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.set_threshold(*thresholds)
+
+
+@pytest.mark.usefixtures("collector")
+def test_a_large_run_does_not_fill_the_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it leaves in circles is collected before there is too much of it, but not by one that is small."""
+
+    class Circle:
+        def __init__(self) -> None:
+            self.myself = self
+
+    def walk(*_: object, **__: object) -> None:
+        for size in (1_000, 200_000):
+            circle = weakref.ref(Circle())
+            kept = [[] for _ in range(size)]  # type: ignore[var-annotated]
+            gone.append(circle() is None)
+            del kept
+
+    gone: list[bool] = []
+    line = ["--config", str(path), "run", "--quiet"]
+    before = gc.get_threshold()
+    assert short.run(line, os.environ) is None
+    assert gc.get_threshold() == before
+    assert fire(path).returncode == 0
+    monkeypatch.setattr(compose, "walk", walk)
+    gc.collect()
+    assert short.run(line, os.environ) == 0
+    assert gone == [False, True]
+
+
 def test_a_run_that_fails_says_the_same(path: Path) -> None:
     """The exit code, and the sentence that cron would mail."""
     path.write_text('state_dir = "state"\n[agent]\nkind = "command"\ncommand = ["sh", "-c", "echo oh no; exit 3"]\n')
@@ -150,6 +190,19 @@ def test_a_config_that_is_refused_is_told_the_same(path: Path, server: Server, s
     )
     assert (short_way.returncode, short_way.stderr) == (typers.returncode, typers.stderr)
     assert (short_way.returncode, len(server.requests)) == (78, 1)  # the second is no news
+
+
+def test_ctrl_c_before_the_run_is_no_bug(path: Path) -> None:
+    """It is here while the config is being read."""
+    assert fire(path).returncode == 0
+    snapshot = Path(tick.place("snapshots", str(path), os.environ))
+    snapshot.unlink()
+    os.mkfifo(snapshot)
+    line = [sys.executable, "-P", "-m", "gradent_cli", "--config", str(path), "run", "--quiet"]
+    with subprocess.Popen(line, stderr=subprocess.PIPE) as process, snapshot.open("wb"):
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[1] == b""
+    assert process.returncode == 130
 
 
 def test_a_secret_is_read_from_where_it_stands(path: Path, server: Server) -> None:

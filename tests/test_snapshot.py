@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -227,7 +228,9 @@ def test_whatever_says_what_a_config_may_hold_is_a_part_of_gradent(path, environ
         assert snapshot.load(str(path), environ) is None
 
 
-@pytest.mark.parametrize("spoil", [b"", b"{", b"\xff", b"[]", b"{}", b'{"key": 1, "reads_file": false, "config": 1}'])
+@pytest.mark.parametrize(
+    "spoil", [b"", b"{", b"\xff", b"[]", b"[" * 100_000, b"{}", b'{"key": 1, "reads_file": false, "config": 1}']
+)
 def test_what_is_no_snapshot_does_not_count(path, environ, spoil):
     """The long way is taken, and makes a new one."""
     kept(path, environ)
@@ -235,6 +238,43 @@ def test_what_is_no_snapshot_does_not_count(path, environ, spoil):
     assert snapshot.load(str(path), environ) is None
     kept(path, environ)
     assert snapshot.load(str(path), environ) is not None
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda file: file.chmod(0o620),
+        lambda file: file.chmod(0o602),
+        pytest.param(
+            lambda file: os.chown(file, 1, -1), marks=pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives")
+        ),
+    ],
+    ids=["the group", "everybody", "another owner"],
+)
+def test_what_somebody_else_could_have_written_does_not_count(path, environ, give):
+    """It names a program to start. Whose HOME it is, root may not be."""
+    kept(path, environ)
+    give(file_of(path, environ))
+    assert snapshot.load(str(path), environ) is None
+
+
+def test_a_secret_does_not_depend_on_the_locale(tmp_path):
+    """A shell may have another one than cron has; the file is UTF-8 in both."""
+    text = '[agent.env]\nKEY = "gehéim-çà"\n'
+    path, environ = written(tmp_path / "config.toml", text), {"HOME": str(tmp_path)}
+    kept(path, environ)
+    code = (
+        "import os, sys\nfrom gradent_cli import snapshot\n"
+        "print(ascii(snapshot.load(sys.argv[1], os.environ).settings.agent.env['KEY'].get_secret_value()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-X", "utf8=0", "-c", code, str(path)],
+        env={**environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{'gehéim-çà'!a}\n"
 
 
 @pytest.mark.parametrize("value", [{"path": 3}, {"nothing": 1}, {"seconds": "x"}, {"secret": 1}, {}])

@@ -195,6 +195,22 @@ def test_a_server_is_reached_without_a_word() -> None:
             assert connection.recv(1) == b""
 
 
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://localhost:port/v1", "not a usable URL"),
+        ("http://localhost:99999/v1", "not a usable URL"),
+        ("http://[::1/v1", "not a usable URL"),
+        ("http://my..server/v1", "name could not be found"),
+        (f"http://{'a' * 64}.example/v1", "name could not be found"),
+    ],
+)
+def test_an_address_that_cannot_be_one_cannot_be_reached(url: str, why: str) -> None:
+    """Ollama's may come from a variable that nobody has looked at."""
+    with pytest.raises(web.WebError, match=why):
+        web.reach(url, seconds=LATEST)
+
+
 def test_a_server_that_cannot_be_reached_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody listens, or the name is unknown; with a proxy between there is nothing to look at."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

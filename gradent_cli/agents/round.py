@@ -137,39 +137,49 @@ def perform(
 ) -> None:
     """Let the model work, do what it left undone, and tell the run how it ended."""
     given = json.loads(context_file.read_text(encoding="utf-8"))
+    spent = 0.0
 
     def tell(event: Mapping[str, Any]) -> None:
+        nonlocal spent
         events.append(event_file, event)
+        if event["type"] == "usage":
+            spent = event["cost_usd"] or 0.0
 
     desk = Desk(call, auto_schedule=auto_schedule)
     said, stopped = "", None
     begun = not limits.day_is_over()
     try:
-        if not begun:
-            raise DayLimitError(limits)
-        said = converse(model, limits, desk, tell, _question(given, zone), time_for_model(time_limit))
+        if begun:
+            said = converse(model, limits, desk, tell, _question(given, zone), time_for_model(time_limit))
+    except DayLimitError:
+        pass  # said below, as by the run whose last answer reached it
     except AgentError as error:
         stopped = error
     except ImportError as error:
         stopped = AgentError(f"the library for language models cannot be loaded: {one_line(str(error))}")
     finished = desk.complete()
-    tell(events.report_event(_report(desk, said, stopped, finished=finished, news=begun)))
+    over = DayLimitError(limits) if limits.day_is_over(spent) else None
+    tell(events.report_event(_report(desk, said, stopped, over, finished=finished, news=begun)))
 
 
-def _report(desk: Desk, said: str, stopped: AgentError | None, *, finished: bool, news: bool) -> Report:
+def _report(
+    desk: Desk, said: str, stopped: AgentError | None, over: DayLimitError | None, *, finished: bool, news: bool
+) -> Report:
     error = "; ".join(desk.errors) or None
-    if stopped is None:
+    if stopped is not None:
+        rest = error or ("the planner finished the run" if finished else "nothing was left to do")
+        return Report(summary=desk.summary, lines=desk.lines, changed=desk.changed, error=f"{stopped.message}; {rest}")
+    if over is None:
         return Report(summary=said, lines=(said, *desk.lines), changed=desk.changed, error=error)
-    if isinstance(stopped, DayLimitError):  # as the student wants it
-        without = f"{stopped.message}; until midnight the work is planned without the model"
-        return Report(
-            summary=f"{desk.summary}. {without}",
-            lines=(*(desk.lines or (desk.summary,)), without),
-            changed=desk.changed or news,
-            error=error,
-        )
-    rest = error or ("the planner finished the run" if finished else "nothing was left to do")
-    return Report(summary=desk.summary, lines=desk.lines, changed=desk.changed, error=f"{stopped.message}; {rest}")
+    # As the student wants it, so it is no failure.
+    without = f"{over.message[:1].upper()}{over.message[1:]}; until midnight the work is planned without the model"
+    lines = (said, *desk.lines) if said else desk.lines or (desk.summary,)
+    return Report(
+        summary=f"{(said or desk.summary).rstrip('.')}. {without}",
+        lines=(*lines, without),
+        changed=desk.changed or news,
+        error=error,
+    )
 
 
 def _question(given: Mapping[str, Any], zone: tzinfo) -> str:
@@ -178,5 +188,5 @@ def _question(given: Mapping[str, Any], zone: tzinfo) -> str:
     parts = [given["prompt"], f"It is {now:%A} {now.isoformat(timespec='minutes')} on the student's clock ({zone})."]
     if previous := given["previous"]:
         said = one_line(previous["error"] or previous["summary"], SUMMARY)
-        parts.append(f"The run before ended with {previous['status']}: {said}")
+        parts.append(f"The run before ended with {previous['status']}: {json.dumps(said, ensure_ascii=False)}")
     return "\n\n".join(parts)

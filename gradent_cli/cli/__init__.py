@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from gradent_cli import __version__
 from gradent_cli.cli import streams
 from gradent_cli.errors import GradentError
 
@@ -41,6 +42,8 @@ def call() -> int:
         code = error.exit_code
     except OSError as error:
         code = _cannot_go_on(error)
+    except KeyboardInterrupt:  # before a run has begun, or after it: during it, it has an outcome
+        code = 130
     except Exception as error:  # noqa: BLE001  the door: nobody further out could explain it
         code = _admit_bug(error)
     with suppress(OSError):
@@ -50,6 +53,9 @@ def call() -> int:
 
 
 def _command(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        sys.stdout.write(f"gradent {__version__}\n")
+        return 0
     from gradent_cli.cli import short
 
     code = short.run(arguments, os.environ)

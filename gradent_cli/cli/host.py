@@ -2,7 +2,7 @@
 
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,11 +46,10 @@ def _converse(config: "Config", event_file: Path, context_file: Path) -> None:
     from gradent_cli.history import History
 
     zone = zone_of(config.settings.study.timezone, os.environ)
-    midnight = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     history = History(open_database(config.state_dir / "gradent.db", read_only=True))
     perform(
         Model.from_settings(config.settings.llm),
-        Limits.from_settings(config.settings.llm, spent_today=history.spent(midnight.astimezone(UTC))),
+        Limits.from_settings(config.settings.llm, spent_today=history.spent(midnight(datetime.now(zone)))),
         event_file,
         context_file,
         converse=_hold,
@@ -59,6 +58,11 @@ def _converse(config: "Config", event_file: Path, context_file: Path) -> None:
         zone=zone,
         time_limit=config.settings.agent.timeout,
     )
+
+
+def midnight(now: datetime) -> datetime:
+    """That which the day of this local time began with, in UTC: of two on the night of a clock change the first."""
+    return datetime.combine(now, time(), tzinfo=now.tzinfo).astimezone(UTC)
 
 
 def _hold(*given: Any) -> str:

@@ -10,6 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+_WORTH_COLLECTING = 100_000
+"""Objects. Most runs are over before they make as many; one that plans thousands of assignments would fill the memory
+without ever collecting."""
+
 
 class Asked(NamedTuple):
     """What the command line of a scheduler asks for; `trigger` None leaves it to who started this process."""
@@ -43,7 +47,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int | None:
     line = asked(arguments)
     if line is None:
         return None
-    gc.disable()  # a run is over before there is anything worth collecting
+    gc.set_threshold(_WORTH_COLLECTING)
     from gradent_cli import snapshot
     from gradent_cli.cli import compose, door, streams
 
