@@ -4,12 +4,14 @@ import os
 import sys
 import time
 
-from gradent_cli import tick
+from gradent_cli import __version__, tick
 
 
 def main() -> None:
     """Do what the command line says, and exit."""
     arguments = sys.argv[1:]
+    if arguments == ["--version"] and _said(f"gradent {__version__}\n"):
+        return
     if not tick.nothing_is_due(arguments, os.environ, time.time()):
         from gradent_cli import cli
 
@@ -18,6 +20,16 @@ def main() -> None:
             sys.exit(code)
         # All is written, and nothing waits for its end: taking the interpreter apart would cost as much as starting it.
         os._exit(code)
+
+
+def _said(text: str) -> bool:
+    """False where there is no output, or no room in it: the long way has words for that."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except (OSError, AttributeError):
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from gradent_cli import __version__
 from gradent_cli.cli import streams
 from gradent_cli.errors import GradentError
 
@@ -53,9 +52,6 @@ def call() -> int:
 
 
 def _command(arguments: list[str]) -> int:
-    if arguments == ["--version"]:
-        sys.stdout.write(f"gradent {__version__}\n")
-        return 0
     from gradent_cli.cli import short
 
     code = short.run(arguments, os.environ)
