@@ -680,7 +680,7 @@ def test_what_a_killed_run_has_cost_is_kept(
         document = run(gradent)
     finally:
         killed.set()
-    assert "the limit of $0.004 a day (llm.max_cost_usd_per_day) is reached" in document["summary"]
+    assert "The limit of $0.004 a day (llm.max_cost_usd_per_day) is reached" in document["summary"]
     assert len(provider.asked) == 3
     after = json.loads(gradent("history", before["id"], "--json").out)
     assert (before["status"], after["status"]) == ("running", "interrupted")
