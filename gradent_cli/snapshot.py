@@ -63,14 +63,29 @@ def load(config: str, environ: Mapping[str, str]) -> "Config | None":
     It reads like a `Config`, but does not know where its values come from and cannot be dumped.
     """
     try:
-        document = json.loads(_own(_place(config, environ)))
+        document = json.loads(_whole(_own(_place(config, environ))))
         before = key(config, environ)
         text = Path(config).read_bytes().decode() if document["reads_file"] else ""
         if not document["key"] == before == key(config, environ):
             return None
         return cast("Config", _read(document["config"], _Secrets(text, environ)))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError):
         return None
+
+
+def _whole(raw: bytes) -> bytes:
+    """What stands behind its checksum. A bit that has changed could make any value of it another one.
+
+    Raises:
+        ValueError: something has.
+    """
+    if raw[:8] != _checksum(raw[8:]):
+        raise ValueError("not as it was written")
+    return raw[8:]
+
+
+def _checksum(raw: bytes) -> bytes:
+    return f"{crc32(raw):08x}".encode()
 
 
 def _own(path: Path) -> bytes:
@@ -110,7 +125,8 @@ def keep(config: "Config", environ: Mapping[str, str], made_from: str) -> None:
             return
         place = _place(path, environ)
         files.make_private_directory(place.parent)
-        files.write_atomic(place, json.dumps(document).encode(), mode=0o600)
+        raw = json.dumps(document).encode()
+        files.write_atomic(place, _checksum(raw) + raw, mode=0o600)
     except (OSError, ValueError, StateError):
         return
 

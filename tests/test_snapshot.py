@@ -1,6 +1,5 @@
 """The config as it was last accepted: it reads like the real one, or not at all."""
 
-import json
 import os
 import subprocess
 import sys
@@ -277,13 +276,16 @@ def test_a_secret_does_not_depend_on_the_locale(tmp_path):
     assert done.stdout == f"{'gehéim-çà'!a}\n"
 
 
-@pytest.mark.parametrize("value", [{"path": 3}, {"nothing": 1}, {"seconds": "x"}, {"secret": 1}, {}])
-def test_a_value_that_no_gradent_wrote_does_not_count(path, environ, value):
-    """Whatever became of the file."""
+@given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_bit_that_has_changed_is_seen(tmp_path_factory, at, bit):
+    """Else another minute, another program or another channel would count."""
+    folder = tmp_path_factory.mktemp("bits")
+    environ = {"HOME": str(folder)}
+    path = written(folder / "config.toml", TEXTS[2])
     kept(path, environ)
-    document = json.loads(file_of(path, environ).read_text())
-    document["config"]["table"]["state_dir"] = value
-    file_of(path, environ).write_text(json.dumps(document))
+    raw = bytearray(file_of(path, environ).read_bytes())
+    raw[int(at * len(raw))] ^= 1 << bit
+    file_of(path, environ).write_bytes(raw)
     assert snapshot.load(str(path), environ) is None
 
 
