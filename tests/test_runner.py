@@ -21,7 +21,7 @@ from gradent_cli.messenger import Messenger
 from gradent_cli.notify import Dispatch, noise
 from gradent_cli.outbox import Outbox
 from gradent_cli.records import EVENTS, Report
-from gradent_cli.runner import SEND_SECONDS, Tools, run_once
+from gradent_cli.runner import SEND_SECONDS, Tools, new_run, run_once
 from gradent_cli.text import Redactor
 from tests.street.clock import NOW, Clock
 from tests.street.phone import Phone, message
@@ -599,3 +599,9 @@ def test_a_tool_that_only_failed_brought_no_news(site):
     for number in range(3):
         site.run(Agent(silent), after=number * HOUR, events=["tool"])
     assert site.heard == ["tool"] * 2
+
+
+def test_runs_of_the_same_second_have_ids_of_their_own() -> None:
+    """Fifty at a time; with two bytes by chance two of them would have the same in every fiftieth of these rounds."""
+    rounds = [{new_run(NOW, trigger="cron", agent="command").id for _ in range(50)} for _ in range(200)]
+    assert {len(ids) for ids in rounds} == {50}
