@@ -84,7 +84,7 @@ else:
             object.__setattr__(self, name, value)
 
     class _Fields:
-        """What the functions of `dataclasses` ask for, made when they do."""
+        """What the functions of `dataclasses` ask for, made when they first do."""
 
         def __get__(self, record, cls):
             from dataclasses import field, make_dataclass
@@ -93,7 +93,8 @@ else:
                 (name, kind, field(default=cls._defaults[name]) if name in cls._defaults else field())
                 for name, kind in cls.__annotations__.items()
             ]
-            return make_dataclass(cls.__name__, described, kw_only=True).__dataclass_fields__
+            cls.__dataclass_fields__ = make_dataclass(cls.__name__, described, kw_only=True).__dataclass_fields__
+            return cls.__dataclass_fields__
 
     _METHODS = {
         "__repr__": __repr__,
