@@ -270,11 +270,20 @@ def _make_client(*, tls: bool) -> "httpx.Client":
         return httpx.Client(
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
             verify=_trusting() if tls else _trusting_nobody(),
+            trust_env=_has_proxies(),
         )
     except (httpx.InvalidURL, ValueError, ImportError, OSError):
         raise WebError(
             "the environment's network settings (HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE, ...) cannot be used"
         ) from None
+
+
+@cache
+def _has_proxies() -> bool:
+    """Whether the environment names any. Each client of httpx would look through all of it, which takes its time."""
+    from urllib.request import getproxies
+
+    return bool(getproxies())
 
 
 @cache

@@ -359,6 +359,14 @@ def test_network_settings_that_cannot_be_used_are_named(name: str, value: str, s
     assert name in asked(f"{scheme}://127.0.0.1:1/", {name: value})
 
 
+def test_a_proxy_in_the_environment_is_used(server: Server) -> None:
+    """But not for what `NO_PROXY` names."""
+    proxy = {"HTTP_PROXY": server.url, "NO_PROXY": "127.0.0.1"}
+    assert asked("http://somewhere.invalid/path", proxy) == "200\n"
+    assert asked(f"{server.url}/direct", proxy) == "200\n"
+    assert [request.path for request in server.requests] == ["http://somewhere.invalid/path", "/direct"]
+
+
 def test_plain_http_needs_no_certificates(server: Server) -> None:
     """Neither good nor bad ones are looked at."""
     assert asked(server.url, {"SSL_CERT_FILE": "/nonexistent/bundle.pem"}) == "200\n"
