@@ -283,11 +283,11 @@ def _adopt(*, on: bool) -> bool:
     if sys.platform != "linux":
         return False
     try:
-        import ctypes
+        from ctypes import c_ulong, pythonapi
 
-        prctl = ctypes.CDLL(None).prctl
+        prctl = pythonapi.prctl  # the C library's, which Python is linked with; another handle of it takes its time
     except (ImportError, OSError, AttributeError):
         return False
     set_child_subreaper = 36  # include/uapi/linux/prctl.h
-    none = ctypes.c_ulong(0)
-    return bool(prctl(set_child_subreaper, ctypes.c_ulong(on), none, none, none) == 0)
+    none = c_ulong(0)
+    return bool(prctl(set_child_subreaper, c_ulong(on), none, none, none) == 0)

@@ -140,10 +140,12 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         pieces = {piece for secret in secrets for piece in (secret, *_telling_parts(secret)) if piece}
         self._pieces = sorted(pieces, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, self._pieces)) or r"(?!)")
+        self._pattern = "|".join(map(re.escape, self._pieces))
 
     def __call__(self, text: str) -> str:
-        *cut, rest = self._pattern.sub("***", text).split("…")
+        if not self._pieces:
+            return text
+        *cut, rest = re.sub(self._pattern, "***", text).split("…")
         return "…".join([*map(self._without_beginning, cut), rest])
 
     def _without_beginning(self, text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -323,3 +324,30 @@ def test_without_anything_it_is_utc(make: Callable[[Path], None], tmp_path: Path
     """No time zone that can be read is no reason to fail."""
     make(tmp_path / "localtime")
     assert local_zone({}, tmp_path / "localtime") is UTC
+
+
+def fields(low: int, high: int) -> st.SearchStrategy[str]:
+    """A field of a cron expression as `cron_expression` takes it."""
+    number = st.integers(low, high)
+    span = st.tuples(number, number).map(sorted)
+    term = st.one_of(
+        number.map(str),
+        span.map(lambda ends: f"{ends[0]}-{ends[1]}"),
+        st.just("*"),
+        st.tuples(span, number).map(lambda given: f"{given[0][0]}-{given[0][1]}/{given[1]}"),
+        number.map(lambda step: f"*/{step}"),
+    )
+    return st.lists(term, min_size=1, max_size=3).map(",".join)
+
+
+@given(minutes=fields(0, 59), hours=fields(0, 23), after=st.datetimes(datetime(2025, 1, 1), datetime(2028, 12, 31)))
+def test_a_schedule_of_every_day_is_what_cronsim_has(minutes: str, hours: str, after: datetime):
+    """Without importing it."""
+    try:
+        expression = cron_expression(f"{minutes} {hours} * * *", MIDNIGHT)
+    except ValueError:
+        return
+    expected = islice(CronSim(expression, after), 30)
+    assert [*islice(next_times(expression, after.replace(tzinfo=UTC), UTC), 30)] == [
+        wall.replace(tzinfo=UTC) for wall in expected
+    ]

@@ -126,7 +126,7 @@ def test_the_second_run_imports_only_what_it_needs(path: Path, home: Path, grade
     assert not [name for name in found if name.startswith(("gradent_cli.agents.study", "gradent_cli.config"))]
     outside = {name.partition(".")[0] for name in found} - set(sys.stdlib_module_names)
     environments = {name for name in outside if name.startswith("_")} | {"sitecustomize", "usercustomize"}
-    assert outside - environments == {"gradent_cli", "cronsim"}
+    assert outside - environments == {"gradent_cli"}
     assert (home / "runs").read_text() == "run\n" * 2
     assert gradent("--config", path, "history").out.count("success") == 2
 

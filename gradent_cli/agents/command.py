@@ -39,7 +39,7 @@ _LOOK = 0.2
 _BREATH = 0.002
 """Seconds: a program that writes little at a time, and fast, is read in larger pieces."""
 
-_ENV_TAKES_MORE = re.compile(r"-[0iv]*[aCPu]|--(unset|chdir|argv0)")
+_ENV_TAKES_MORE = r"-[0iv]*[aCPu]|--(unset|chdir|argv0)"
 """Options of `env` (GNU's, BSD's) after which a word is their own."""
 _REMEDIES = {
     errno.ENOEXEC: "let it begin with a line that names what runs it, such as #!/bin/sh",
@@ -253,6 +253,8 @@ def _read_rest(pipe: int, take: Callable[[bytes], None], seconds: float = inf) -
 
 def _filled(argument: str, fillings: Mapping[str, str]) -> str:
     """In one pass: a prompt that itself contains `{run_id}` stays as it is."""
+    if "{" not in argument:
+        return argument
     return re.sub("|".join(map(re.escape, fillings)), lambda found: fillings[found[0]], argument)
 
 
@@ -340,7 +342,7 @@ def _interpreter(program: Path) -> str | None:
 def _of_env(words: Sequence[str]) -> str | None:
     """The program that `env` would start; None where it names none, or in quotes or a variable (`env -S`)."""
     while words and (words[0].startswith("-") or "=" in words[0]):
-        words = words[2 if _ENV_TAKES_MORE.fullmatch(words[0]) else 1 :]
+        words = words[2 if re.fullmatch(_ENV_TAKES_MORE, words[0]) else 1 :]
     return words[0] if words and not re.search(r"[\"'\\$]", words[0]) else None
 
 

@@ -30,7 +30,7 @@ _PLAIN_BYTES = 8192
 _READ_BYTES = 65_536
 _REMEMBERED = 4096
 """Of so many events it is known whether the other channel told them, too."""
-_OBJECT = re.compile(rb"\n[ \t\r\v\f]*(\{[^\n]*)")
+_OBJECT = rb"\n[ \t\r\v\f]*(\{[^\n]*)"
 
 Channel = Literal["output", "file"]
 
@@ -149,7 +149,7 @@ class Reader:
             return
         data = b"\n" + data
         told = 1
-        for match in _OBJECT.finditer(data):
+        for match in re.finditer(_OBJECT, data):
             if (event := _event(match[1])) is not None:
                 self._plain(data[told : match.start() + 1])
                 self._happened(self._translator("output").take(event), "output")
