@@ -26,7 +26,7 @@ faults: WORKERS = 3
 faults: $(VENV)/dev  ## break everything around it and count what is lost; FAULTS="--seed=1 -k peers" narrows it
 	@$(PYTEST) tests/faults $(FAULTS)
 
-bench:  ## measure gradent beside its peers in ten minutes, most of it below .bench; BENCH="--strict --rounds 25"
+bench:  ## measure gradent beside its peers in five minutes, most of it below .bench; BENCH="--strict --rounds 25"
 	@$(PYTHON) -m bench $(BENCH)
 
 instructions: $(VENV)/dev  ## count what the commands cron calls take, and hold CI to that; needs valgrind
