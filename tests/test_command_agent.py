@@ -83,6 +83,29 @@ def gone(pid):
     return False
 
 
+def test_what_is_on_record_has_no_holes(stage, program):
+    """After a tool that could not be kept none is, though the disk takes them again: neither now nor at the end."""
+
+    def keep(call):
+        if call.id == "b":
+            raise StateError("the disk is full")
+        stage.calls.append(call)
+
+    agent = program("""
+def say(id): print(json.dumps({"type": "tool.completed", "id": id, "tool": "read"}), flush=True)
+def over(*_):
+    say("c")
+    sys.exit()
+signal.signal(signal.SIGTERM, over)
+say("a")
+say("b")
+time.sleep(60)
+""")
+    with pytest.raises(StateError, match="the disk is full"):
+        stage.run(agent, tools=ToolCallTracker(Clock(), keep))
+    assert {call.id for call in stage.calls} == {"a"}
+
+
 def test_events_become_tool_calls(stage, program):
     """Started and completed are paired by id though they interleave; a failed one keeps its reason."""
     report = stage.run(program("""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.happenings import Completed, Ended, Event, Said, Started, Used, Warned
+from gradent_cli.errors import StateError
 from gradent_cli.records import Report, Usage
 from gradent_cli.text import clean, one_line
 
@@ -64,6 +65,7 @@ class Reader:
         self._said = ""
         self._warning: str | None = None
         self._ends: dict[Channel, Ended] = {}
+        self._unkept = False
 
     def output(self, chunk: bytes) -> None:
         self._tail.add(chunk)
@@ -192,22 +194,32 @@ class Reader:
         return self._translators[channel]
 
     def _happened(self, events: Iterable[Event], channel: Channel) -> None:
+        """After one that could not be kept none is: what is on record of a run has no holes."""
         for event in events:
-            match event:
-                case Started() | Completed():
-                    self._tool(event, channel)
-                case Said(text=text):
-                    self._said = text
-                    self._plain(text.encode(errors="replace") + b"\n")
-                case Warned(text=text):
-                    self._warning = text
-                    self._show(text.encode(errors="replace") + b"\n")
-                case Ended():
-                    self._ends[channel] = event
-                    if event.error is None:
-                        self._warning = None  # it got over it
-                case Used(input_tokens=read, output_tokens=written, cost_usd=cost):
-                    self._used(Usage(input_tokens=read, output_tokens=written, cost_usd=cost))
+            if self._unkept:
+                return
+            try:
+                self._take(event, channel)
+            except StateError:
+                self._unkept = True
+                raise
+
+    def _take(self, event: Event, channel: Channel) -> None:
+        match event:
+            case Started() | Completed():
+                self._tool(event, channel)
+            case Said(text=text):
+                self._said = text
+                self._plain(text.encode(errors="replace") + b"\n")
+            case Warned(text=text):
+                self._warning = text
+                self._show(text.encode(errors="replace") + b"\n")
+            case Ended():
+                self._ends[channel] = event
+                if event.error is None:
+                    self._warning = None  # it got over it
+            case Used(input_tokens=read, output_tokens=written, cost_usd=cost):
+                self._used(Usage(input_tokens=read, output_tokens=written, cost_usd=cost))
 
     def _tool(self, event: Started | Completed, channel: Channel) -> None:
         """Our own tools tell exactly what they did by the file; elsewhere only an end counts that is not in there."""
