@@ -11,7 +11,7 @@ from typing import Protocol
 from gradent_cli.agents import Agent, Clock, RunContext, ToolCallTracker
 from gradent_cli.dataclass import dataclass, replace
 from gradent_cli.due import Slots, missed_in_words
-from gradent_cli.errors import AgentTimeoutError, DamagedError, GradentError, RunGoingOnError, StateError
+from gradent_cli.errors import AgentError, AgentTimeoutError, DamagedError, GradentError, RunGoingOnError, StateError
 from gradent_cli.failures import Failures
 from gradent_cli.history import History
 from gradent_cli.interrupts import Interrupted, Interrupts
@@ -246,7 +246,16 @@ class _Walk:
             raise
         except GradentError as error:
             return error
+        except Exception as error:  # noqa: BLE001  around the agent, as in `_work`
+            return AgentError(self._crashed(error))
         return None
+
+    def _crashed(self, error: Exception) -> str:
+        """The traceback is for the log, the sentence for the person."""
+        import traceback
+
+        self.tools.log(self.run.id, "".join(traceback.format_exception(error)))
+        return f"the agent crashed: {type(error).__name__}: {error}"
 
     def _work(self, previous: Run | None) -> tuple[Report, RunStatus, int]:
         tools, interrupts = self.tools, self.interrupts
@@ -277,10 +286,7 @@ class _Walk:
                 tracker.abandon("the run was interrupted")
             raise
         except Exception as error:  # noqa: BLE001  around the agent: whatever it throws is its failure, not ours
-            import traceback
-
-            tools.log(self.run.id, "".join(traceback.format_exception(error)))
-            reason = f"the agent crashed: {type(error).__name__}: {error}"
+            reason = self._crashed(error)
             tracker.abandon(reason)
             return _ended(reason), "failure", 1
         tracker.abandon("the agent ended without saying how this went")

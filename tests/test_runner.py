@@ -605,3 +605,14 @@ def test_runs_of_the_same_second_have_ids_of_their_own() -> None:
     """Fifty at a time; with two bytes by chance two of them would have the same in every fiftieth of these rounds."""
     rounds = [{new_run(NOW, trigger="cron", agent="command").id for _ in range(50)} for _ in range(200)]
     assert {len(ids) for ids in rounds} == {50}
+
+
+def test_an_agent_that_crashes_before_it_begins_is_told(site):
+    """As one that crashes later: on record, with the traceback in the log."""
+    agent = Agent()
+    agent.preflight = lambda: {}["no such thing"]
+    outcome = site.run(agent)
+    assert (outcome.run.status, outcome.exit_code) == ("failure", 1)
+    assert outcome.run.error == "the agent crashed: KeyError: 'no such thing'"
+    assert [message.event for message in site.phone.got] == ["failed"]
+    assert "Traceback" in site.logged[0]
