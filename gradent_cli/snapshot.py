@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zlib import crc32
 
 from gradent_cli import __version__, tick
+from gradent_cli.frequency import zone_of
 
 if TYPE_CHECKING:
     from gradent_cli.config import Config
@@ -68,9 +69,11 @@ def load(config: str, environ: Mapping[str, str]) -> "Config | None":
         text = Path(config).read_bytes().decode() if document["reads_file"] else ""
         if not document["key"] == before == key(config, environ):
             return None
-        return cast("Config", _read(document["config"], _Secrets(text, environ)))
-    except (OSError, ValueError):
+        kept = cast("Config", _read(document["config"], _Secrets(text, environ)))
+        zone_of(kept.settings.study.timezone, environ)  # its file may be gone: who checks the config has words for that
+    except (OSError, ValueError, KeyError):
         return None
+    return kept
 
 
 def _whole(raw: bytes) -> bytes:

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import time
+import zoneinfo
+from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -318,3 +320,20 @@ def test_where_nothing_can_be_kept_nothing_is_said(path, environ, tmp_path):
     (tmp_path / ".local").write_text("")
     kept(path, environ)
     assert snapshot.load(str(path), environ) is None
+
+
+def test_a_zone_that_this_machine_has_no_more_is_left_to_the_long_way(tmp_path, environ):
+    """Which says that there is no such zone."""
+    folder = tmp_path / "zones"
+    (folder / "Our").mkdir(parents=True)
+    (folder / "Our/Zone").write_bytes(files("tzdata.zoneinfo").joinpath("UTC").read_bytes())
+    zoneinfo.reset_tzpath([folder])
+    try:
+        path = written(tmp_path / "config.toml", '[study]\ntimezone = "Our/Zone"\n')
+        kept(path, environ)
+        assert snapshot.load(str(path), environ) is not None
+        (folder / "Our/Zone").unlink()
+        zoneinfo.ZoneInfo.clear_cache()
+        assert snapshot.load(str(path), environ) is None
+    finally:
+        zoneinfo.reset_tzpath()
