@@ -9,6 +9,7 @@ import typer
 
 from gradent_cli.cli import terminal
 from gradent_cli.errors import GradentError, UsageError
+from gradent_cli.moments import utc
 
 if TYPE_CHECKING:
     import sqlite3
@@ -108,18 +109,18 @@ def _look(config: "Config", connection: "sqlite3.Connection") -> dict[str, Any]:
     return {
         "enabled": settings.enabled,
         "paused": pause is not None,
-        "paused_until": terminal.utc(pause.until) if pause else None,
+        "paused_until": utc(pause.until) if pause else None,
         "pause_reason": pause.reason if pause else "",
         "frequency": settings.frequency,
         "cron_expression": expression,
         "installed": line is not None,
         "installed_line": line,
         "drift": drift,
-        "last_execution": terminal.utc(last.started_at) if last else None,
+        "last_execution": utc(last.started_at) if last else None,
         "last_status": last.status if last else None,
         "last_run": last.id if last else None,
         "last_error": last.error if last else None,
-        "next_execution": terminal.utc(slots.next_wanted(now)) if line and settings.enabled else None,
+        "next_execution": utc(slots.next_wanted(now)) if line and settings.enabled else None,
         "missed_runs": len(slots.overdue(now)) if expected else 0,
         "pending_deliveries": outbox.pending(),
         "undelivered": [render.backlog_document(backlog) for backlog in outbox.backlogs()],

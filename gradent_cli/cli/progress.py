@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradent_cli.cli.terminal import document, table, utc
+from gradent_cli.cli.terminal import document, table
 from gradent_cli.errors import UsageError
+from gradent_cli.moments import utc
 from gradent_cli.text import one_line
 
 if TYPE_CHECKING:

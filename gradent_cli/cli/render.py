@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gradent_cli.cli.streams import try_to_show
-from gradent_cli.cli.terminal import hanging, local, paint, pairs, span, table, utc
+from gradent_cli.cli.terminal import hanging, local, paint, pairs, span, table
 from gradent_cli.frequency import in_words
+from gradent_cli.moments import utc
 from gradent_cli.records import Message, Run, ToolCall, Usage
 from gradent_cli.text import clean, count
 

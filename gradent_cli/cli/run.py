@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradent_cli.cli import streams, terminal
+from gradent_cli.moments import utc
 
 if TYPE_CHECKING:
     from gradent_cli.config import Config
@@ -70,7 +71,7 @@ def _show_nothing_due(config: "Config", *, quiet: bool, as_json: bool) -> None:
     zone = local_zone(os.environ)
     slot = next(next_times(config.cron_expression, datetime.now(UTC), zone))
     if as_json:
-        terminal.document({"due": False, "next_execution": terminal.utc(slot)})
+        terminal.document({"due": False, "next_execution": utc(slot)})
     elif not quiet:
         typer.echo(f"Nothing is due; the next slot is {terminal.local(slot, zone)}.")
 

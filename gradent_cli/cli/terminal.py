@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import typer
@@ -16,11 +16,6 @@ from gradent_cli.text import columns, count, cut_columns, wrap
 def document(value: Any) -> None:
     """Print one JSON document: times in ISO 8601 UTC, everything else as it is."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def utc(moment: datetime | None) -> str | None:
-    """`2026-11-23T20:00:00Z`; None stays None."""
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def local(moment: datetime, zone: tzinfo) -> str:

@@ -21,6 +21,7 @@ from gradent_cli.agents.study.remaining import remaining_hours
 from gradent_cli.agents.study.spent import minutes_of
 from gradent_cli.agents.study.toolbox import checked
 from gradent_cli.errors import SourceError, UsageError
+from gradent_cli.moments import utc
 from gradent_cli.records import Assessment, Assignment, LogEntry, Session, Suggestion
 from gradent_cli.text import one_line
 
@@ -252,17 +253,13 @@ def _rounded(hours: float | None) -> float | None:
     return None if hours is None else round(hours, 2)
 
 
-def _utc(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 def _assignment(known: Known, worked: Mapping[str, int], now: datetime, room: int) -> dict[str, Any]:
     each, assessment = known.assignment, known.assessment
     return {
         "id": each.id,
         "title": each.title,
         "course": each.course,
-        "due_at": _utc(each.due_at),
+        "due_at": utc(each.due_at),
         "status": known.status(now),
         "effort_hours": assessment.effort_likely_hours if assessment else each.effort_hours,
         "remaining_hours": _rounded(remaining_hours(assessment, worked)),
@@ -303,8 +300,8 @@ def _session(session: Session) -> dict[str, Any]:
         "id": session.id,
         "assignment_id": session.assignment_id,
         "title": session.title,
-        "starts_at": _utc(session.starts_at),
-        "ends_at": _utc(session.ends_at),
+        "starts_at": utc(session.starts_at),
+        "ends_at": utc(session.ends_at),
         "minutes": session.minutes,
         "pinned": session.pinned,
     }
