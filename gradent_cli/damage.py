@@ -12,8 +12,8 @@ from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from gradent_cli.annotations import Any
 from gradent_cli.database import REMEDY, TROUBLE, open_database, reading, sound, to_moment, to_text, transaction
 from gradent_cli.dataclass import dataclass
 from gradent_cli.errors import DamagedError, StateError

@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from gradent_cli import tables
+from gradent_cli.annotations import Any
 from gradent_cli.errors import DamagedError, StateError
 
 CHECKED_BYTES = 64_000_000

@@ -7,7 +7,8 @@ have slots, and neither default factories nor bases with fields.
 """
 
 from operator import attrgetter
-from typing import TYPE_CHECKING
+
+from gradent_cli.annotations import TYPE_CHECKING
 
 __all__ = ["dataclass", "replace"]
 

@@ -17,7 +17,7 @@ Caught once, in `cli`. A person sees `gradent: <message>` and `  hint: <hint>`; 
 The codes follow sysexits.h (64-78) and timeout(1) (124).
 """
 
-from typing import Literal
+from gradent_cli.annotations import Literal
 
 
 class GradentError(Exception):

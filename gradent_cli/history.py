@@ -4,8 +4,8 @@ import json
 import sqlite3
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any
 
+from gradent_cli.annotations import Any
 from gradent_cli.database import REMEDY, reading, to_moment, to_text, transaction
 from gradent_cli.dataclass import replace
 from gradent_cli.errors import DamagedError

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType, TracebackType
-from typing import Self
 
+from gradent_cli.annotations import Self
 from gradent_cli.durations import spell
 from gradent_cli.errors import AgentTimeoutError
 

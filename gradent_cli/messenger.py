@@ -6,8 +6,8 @@ It knows what is wanted, what has to wait and what stands for what; the outbox r
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
 
+from gradent_cli.annotations import Literal, Protocol
 from gradent_cli.errors import StateError
 from gradent_cli.notify import noise
 from gradent_cli.outbox import Outbox

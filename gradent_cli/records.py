@@ -4,8 +4,8 @@ Every `*_at` is an aware `datetime` in UTC. Hours and minutes are plain numbers 
 """
 
 from datetime import datetime, timedelta
-from typing import Literal
 
+from gradent_cli.annotations import Literal
 from gradent_cli.dataclass import dataclass
 
 RunStatus = Literal["running", "success", "failure", "timeout", "skipped", "interrupted"]

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
 from time import monotonic
-from typing import Protocol
 
 from gradent_cli.agents import Agent, Clock, RunContext, ToolCallTracker
+from gradent_cli.annotations import Protocol
 from gradent_cli.dataclass import dataclass, replace
 from gradent_cli.due import Slots, missed_in_words
 from gradent_cli.errors import AgentError, AgentTimeoutError, DamagedError, GradentError, RunGoingOnError, StateError

@@ -13,10 +13,10 @@ from datetime import date, time, timedelta
 from pathlib import Path
 from time import time as now
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
 from zlib import crc32
 
 from gradent_cli import __version__, tick
+from gradent_cli.annotations import TYPE_CHECKING, Any, cast
 from gradent_cli.frequency import zone_of
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from sqlite3 import Row
-from typing import get_args
 
+from gradent_cli.annotations import get_args
 from gradent_cli.records import EVENTS, DeliveryStatus, RunStatus, SuggestionStatus, ToolStatus
 
 MIGRATIONS: tuple[str, ...] = (

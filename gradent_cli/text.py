@@ -2,25 +2,26 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import unquote, urlsplit
 
 # Control sequences, control strings (never over a line's end), and two-character escapes: ECMA-48, 5.4, 5.6 and 5.3;
 # the first two also by their one-character beginnings of 5.2.
-_ESCAPES = re.compile(
+_ESCAPES = (
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]"
 )
 # Controls but newline and tab, halves of pairs, and bidirectional controls, which make a line read as something else
 # (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
-_HARMFUL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+_HARMFUL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+"
 CUT = "… (cut)"
 
 
 def clean(text: str) -> str:
     """`text` without terminal escapes, control and bidirectional characters; newlines and tabs stay."""
-    text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
-    return _HARMFUL.sub("", text)
+    if text.isprintable():  # most is, and needs no pattern
+        return text
+    text = re.sub(_ESCAPES, "", text).replace("\r\n", "\n").replace("\r", "\n")
+    return re.sub(_HARMFUL, "", text)
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -159,6 +160,10 @@ class Redactor:
 
 def _telling_parts(secret: str) -> Iterator[str]:
     """What of a secret URL must not be shown, nothing of another secret."""
+    if "//" not in secret:
+        return
+    from urllib.parse import unquote, urlsplit
+
     try:
         url = urlsplit(secret)
         password = url.password

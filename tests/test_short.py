@@ -23,19 +23,9 @@ from tests.conftest import Gradent
 from tests.street.server import Answer, Server
 
 NEVER = {
-    *(
-        "typer",
-        "pydantic",
-        "pydantic_settings",
-        "pydantic_core",
-        "tomllib",
-        "rich",
-        "httpx",
-        "ssl",
-        "asyncio",
-        "logging",
-    ),
+    *("typer", "pydantic", "pydantic_settings", "pydantic_core", "tomllib", "rich", "httpx", "ssl", "asyncio"),
     *("dataclasses", "inspect", "hashlib", "tempfile", "shutil", "traceback", "secrets", "importlib.metadata"),
+    *("logging", "typing"),
 }
 """What a run with nothing to tell must not pay for when its config is known."""
 

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
-from typing import Protocol
 
+from gradent_cli.annotations import Protocol
 from gradent_cli.dataclass import dataclass, replace
 from gradent_cli.records import Report, Run, ToolCall, Usage
 

@@ -19,11 +19,11 @@ from datetime import timedelta
 from math import inf
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, Literal
 
 from gradent_cli import processes
 from gradent_cli.agents import RunContext, mcp
 from gradent_cli.agents.output import Reader
+from gradent_cli.annotations import Any, Literal
 from gradent_cli.dataclass import dataclass
 from gradent_cli.durations import spell
 from gradent_cli.errors import AgentError, AgentTimeoutError, StateError, UnavailableError

@@ -10,10 +10,10 @@ from contextlib import suppress
 from math import inf
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal
 
 from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.happenings import Completed, Ended, Event, Said, Started, Used, Warned
+from gradent_cli.annotations import TYPE_CHECKING, Any, Literal
 from gradent_cli.errors import StateError
 from gradent_cli.records import Report, Usage
 from gradent_cli.text import clean, one_line

@@ -6,8 +6,8 @@ Two ways lead on: the line that cron calls goes the short one (`short`), everyth
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
 
+from gradent_cli.annotations import TYPE_CHECKING, NoReturn
 from gradent_cli.cli import streams
 from gradent_cli.errors import GradentError
 

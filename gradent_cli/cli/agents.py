@@ -5,8 +5,8 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from gradent_cli.annotations import TYPE_CHECKING
 from gradent_cli.dataclass import replace
 
 if TYPE_CHECKING:

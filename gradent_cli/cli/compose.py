@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from gradent_cli.annotations import TYPE_CHECKING
 from gradent_cli.dataclass import replace
 from gradent_cli.records import ToolCall
 

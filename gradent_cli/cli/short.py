@@ -8,14 +8,16 @@ import gc
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+
+from gradent_cli.dataclass import dataclass
 
 _WORTH_COLLECTING = 100_000
 """Objects. Most runs are over before they make as many; one that plans thousands of assignments would fill the memory
 without ever collecting."""
 
 
-class Asked(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Asked:
     """What the command line of a scheduler asks for; `trigger` None leaves it to who started this process."""
 
     config: str

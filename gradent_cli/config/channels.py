@@ -2,12 +2,17 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from gradent_cli.config.values import BadValueError, Duration, Secret, Table, bearer, hours_range, secure_url, url_of
-from gradent_cli.records import EVENTS, Event
+from gradent_cli.records import EVENTS
+
+if TYPE_CHECKING:
+    from gradent_cli.records import Event
+else:
+    Event = Literal[EVENTS]  # the one in `records` says nothing to pydantic
 
 
 def _quiet_hours(text: str) -> str:

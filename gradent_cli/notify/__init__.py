@@ -9,8 +9,8 @@ from importlib import import_module
 from threading import Condition, Lock, Thread
 from threading import Event as Flag
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
 
+from gradent_cli.annotations import TYPE_CHECKING, Any, Protocol
 from gradent_cli.dataclass import dataclass, replace
 from gradent_cli.errors import GradentError, NotifyError, StateError
 from gradent_cli.records import Delivery, DeliveryStatus, Message

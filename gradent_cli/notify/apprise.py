@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import sha256
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
+from gradent_cli.annotations import TYPE_CHECKING
 from gradent_cli.errors import NotifyError
 from gradent_cli.notify import SECONDS_PER_MESSAGE, fingerprint
 from gradent_cli.records import Message

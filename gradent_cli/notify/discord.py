@@ -5,9 +5,9 @@ The longest title, description and footer together stay below the 6000 that an e
 """
 
 import re
-from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from gradent_cli.annotations import TYPE_CHECKING, Any, Literal
 from gradent_cli.errors import NotifyError
 from gradent_cli.notify import fingerprint, json_object, post_json
 from gradent_cli.records import Message

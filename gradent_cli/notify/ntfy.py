@@ -4,9 +4,9 @@ Its limits and its errors' `code` are as measured on ntfy 2.11; the codes are li
 """
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from gradent_cli.annotations import TYPE_CHECKING, Any, Literal
 from gradent_cli.errors import NotifyError
 from gradent_cli.notify import fingerprint, json_object, post_json
 from gradent_cli.records import Message

@@ -3,9 +3,9 @@
 What a server's status means for later tries is read as RFC 9110 has it (https://www.rfc-editor.org/rfc/rfc9110#section-15).
 """
 
-from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from gradent_cli.annotations import TYPE_CHECKING, Any, Literal
 from gradent_cli.errors import NotifyError
 from gradent_cli.notify import fingerprint, post_json
 from gradent_cli.records import Message

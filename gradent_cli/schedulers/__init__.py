@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
+from gradent_cli.annotations import TYPE_CHECKING, Protocol
 from gradent_cli.dataclass import dataclass
 from gradent_cli.errors import UnavailableError
 
