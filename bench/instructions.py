@@ -81,7 +81,7 @@ def _count(home: Path, *arguments: str) -> int:
 
 def _call(home: Path, *command: str) -> bytes:
     """What it writes to standard error. Its environment is always the same, down to the order of sets."""
-    environ = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
+    environ = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
     return subprocess.run(
         command, env=environ, cwd=home, check=True, stdin=subprocess.DEVNULL, capture_output=True
     ).stderr

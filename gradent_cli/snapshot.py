@@ -70,7 +70,8 @@ def load(config: str, environ: Mapping[str, str]) -> "Config | None":
         if not document["key"] == before == key(config, environ):
             return None
         kept = cast("Config", _read(document["config"], _Secrets(text, environ)))
-        zone_of(kept.settings.study.timezone, environ)  # its file may be gone: who checks the config has words for that
+        if kept.settings.study.timezone:
+            zone_of(kept.settings.study.timezone, environ)  # gone? Who checks the config has words for that
     except (OSError, ValueError, KeyError):
         return None
     return kept

@@ -1,8 +1,11 @@
 """Frequencies: the contract's table, anchors, refusals, and when each line really fires."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,11 +16,13 @@ from hypothesis import strategies as st
 
 from gradent_cli.frequency import (
     FREQUENCIES,
+    SystemZone,
     cron_expression,
     in_words,
     local_zone,
     next_times,
     parse_at,
+    system_zone,
 )
 from tests.e2e.conftest import need
 
@@ -351,3 +356,54 @@ def test_a_schedule_of_every_day_is_what_cronsim_has(minutes: str, hours: str, a
     assert [*islice(next_times(expression, after.replace(tzinfo=UTC), UTC), 30)] == [
         wall.replace(tzinfo=UTC) for wall in expected
     ]
+
+
+AS_THE_SYSTEM_HAS_IT = """
+import sys
+from datetime import UTC, datetime
+from gradent_cli.frequency import SystemZone
+zone = SystemZone()
+for line in sys.stdin:
+    wall, fold, moment = line.split()
+    aware = datetime.fromisoformat(wall).replace(tzinfo=zone, fold=int(fold))
+    local = datetime.fromisoformat(moment).astimezone(zone)
+    print(aware.astimezone(UTC).isoformat(), aware.tzname(), local.isoformat(), local.fold)
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu", "UTC"]
+)
+def test_the_system_knows_its_zone_as_zoneinfo_does(name: str):
+    """Every half hour around the changes of two years, and both readings of a time that the clock shows twice."""
+    need(Path("/usr/share/zoneinfo", name).exists(), "no system time zones here (apt-get install tzdata)")
+    zone = ZoneInfo(name)
+    steps = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=30 * n) for n in range(2 * 365 * 48)]
+    changes = [b for a, b in pairwise(steps) if a.astimezone(zone).utcoffset() != b.astimezone(zone).utcoffset()]
+    moments = [change + timedelta(minutes=30 * n) for change in changes for n in range(-6, 7)] or steps[:48]
+    walls = [
+        (moment.astimezone(zone).replace(tzinfo=None) + timedelta(minutes=m)) for moment in moments for m in (0, 30)
+    ]
+    asked = [(wall, fold, moment) for wall, moment in zip(walls, moments * 2, strict=True) for fold in (0, 1)]
+    given = "".join(f"{wall.isoformat()} {fold} {moment.isoformat()}\n" for wall, fold, moment in asked)
+    done = subprocess.run(
+        [sys.executable, "-c", AS_THE_SYSTEM_HAS_IT],
+        input=given,
+        env={**os.environ, "TZ": name},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = []
+    for wall, fold, moment in asked:
+        aware, local = wall.replace(tzinfo=zone, fold=fold), moment.astimezone(zone)
+        expected.append(f"{aware.astimezone(UTC).isoformat()} {aware.tzname()} {local.isoformat()} {local.fold}")
+    assert done.stdout.splitlines() == expected
+
+
+def test_the_system_is_asked_where_no_variable_names_a_zone(monkeypatch: pytest.MonkeyPatch):
+    """What this process was started with decides: the C library knows no other."""
+    assert str(system_zone({"TZ": "Asia/Kolkata"})) == "Asia/Kolkata"
+    assert not isinstance(system_zone({}), SystemZone)
+    monkeypatch.delenv("TZ")
+    assert isinstance(system_zone({}), SystemZone)

@@ -31,7 +31,6 @@ def open_agent(
     config: "Config",
     environ: Mapping[str, str],
     connection: "sqlite3.Connection",
-    zone: tzinfo,
     *,
     trigger: str,
     dry_run: bool,
@@ -39,7 +38,7 @@ def open_agent(
     """The agent that `agent.kind` names."""
     kind = config.settings.agent.kind
     if kind == "study":
-        return study_agent(config, connection, zone, dry_run=dry_run)
+        return study_agent(config, environ, connection, dry_run=dry_run)
     environ = _own_environment(config, environ, connection, trigger=trigger, dry_run=dry_run)
     if kind == "command":
         return _command_agent(config, environ)
@@ -48,15 +47,19 @@ def open_agent(
     return _callable_agent(config, environ)
 
 
-def study_agent(config: "Config", connection: "sqlite3.Connection", zone: tzinfo, *, dry_run: bool) -> "StudyAgent":
+def study_agent(
+    config: "Config", environ: Mapping[str, str], connection: "sqlite3.Connection", *, dry_run: bool
+) -> "StudyAgent":
     """The built-in agent with its sources and calendars; a dry run reads them and writes nothing."""
     from gradent_cli.agents.study.agent import StudyAgent
     from gradent_cli.agents.study.cache import FeedCache
     from gradent_cli.agents.study.rules import Rules
     from gradent_cli.agents.study.sources import open_source
     from gradent_cli.agents.study.store import Store
+    from gradent_cli.frequency import zone_of
 
     study, store = config.settings.study, Store(connection)
+    zone = zone_of(study.timezone, environ)
     cache = FeedCache(config.state_dir / "feeds", now=datetime.now(UTC), read_only=dry_run)
     return StudyAgent(
         sources=[

@@ -5,7 +5,7 @@ It knows nothing of Typer, so that a run that cron starts does not wait for it (
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from gradent_cli.annotations import TYPE_CHECKING
@@ -103,7 +103,6 @@ def open_tools(
     from gradent_cli.database import open_database
     from gradent_cli.failures import Failures
     from gradent_cli.files import make_private_directory
-    from gradent_cli.frequency import zone_of
     from gradent_cli.history import History
     from gradent_cli.logs import Log
     from gradent_cli.notify import open_pings
@@ -117,17 +116,16 @@ def open_tools(
     connection = open_database(state / "gradent.db", scratch=dry_run)
     history = History(connection)
     slots = open_slots(config, history, environ, read_only=dry_run)
-    zone = zone_of(config.settings.study.timezone, environ)
     log = ignore if dry_run else Log(state / "gradent.log", redact).write
     return Tools(
-        agent=open_agent(config, environ, connection, zone, trigger=trigger, dry_run=dry_run),
+        agent=open_agent(config, environ, connection, trigger=trigger, dry_run=dry_run),
         history=history,
         slots=slots,
         failures=Failures(connection),
         lock=nullcontext() if dry_run else lock.held(state / "gradent.lock", now=datetime.now(UTC), wait=_LOOK),
         messenger=open_messenger(config, connection, environ, redact, log, send=not dry_run),
         clock=lambda: datetime.now(UTC),
-        zone=zone,
+        zone=_zone(config, environ),
         log=log,
         redact=lambda text: redact(clean(text)),  # whatever an agent says: harmless, and without secrets
         watch=watch,
@@ -184,14 +182,13 @@ def tell_that_it_did_not_start(config: "Config", environ: Mapping[str, str], err
     from gradent_cli.errors import GradentError
     from gradent_cli.failures import Failures
     from gradent_cli.files import make_private_directory
-    from gradent_cli.frequency import zone_of
     from gradent_cli.history import History
     from gradent_cli.logs import Log
     from gradent_cli.notify import Dispatch, open_channels, policy
     from gradent_cli.runner import SEND_SECONDS, new_run
     from gradent_cli.text import Redactor
 
-    redact, zone = Redactor(config.secrets), zone_of(config.settings.study.timezone, environ)
+    redact, zone = Redactor(config.secrets), _zone(config, environ)
     now = datetime.now(UTC)
     run = new_run(now, trigger=trigger, agent=config.settings.agent.kind)
     run = replace(run, status="failure", finished_at=now, error=redact(error))
@@ -232,7 +229,6 @@ def open_messenger(
         send: False makes one that only listens to what would be told (a dry run).
     """
     from gradent_cli import lock
-    from gradent_cli.frequency import zone_of
     from gradent_cli.messenger import Messenger
     from gradent_cli.notify import Dispatch, noise, open_channels
     from gradent_cli.outbox import Outbox
@@ -260,7 +256,7 @@ def open_messenger(
             quiet_hours=notify.quiet_hours,
             quiet_failures=notify.quiet_failures,
             max_per_day=notify.max_per_day,
-            zone=zone_of(config.settings.study.timezone, environ),
+            zone=_zone(config, environ),
         ),
         events=notify.events,
         when=notify.when,
@@ -272,20 +268,28 @@ def open_messenger(
 def open_slots(config: "Config", history: "History", environ: Mapping[str, str], *, read_only: bool = False) -> "Slots":
     """The schedule of this config and what of it is settled."""
     from gradent_cli.due import Slots
-    from gradent_cli.frequency import local_zone
+    from gradent_cli.frequency import system_zone
 
     installed_at = history.fact("installed_at")
     return Slots(
         config=config.path,
         state_dir=config.state_dir,
         expression=config.cron_expression,
-        zone=local_zone(environ),
+        zone=system_zone(environ),
         environ=environ,
         runs=lambda: (run.started_at for run in history.recent(_RUNS_LOOKED_AT)),
         installed_at=datetime.fromisoformat(installed_at) if installed_at else None,
         pause=pause_of(history),
         read_only=read_only,
     )
+
+
+def _zone(config: "Config", environ: Mapping[str, str]) -> tzinfo:
+    """The one that messages are written in."""
+    from gradent_cli.frequency import system_zone, zone_of
+
+    name = config.settings.study.timezone
+    return zone_of(name, environ) if name else system_zone(environ)
 
 
 def pause_of(history: "History") -> "Pause | None":

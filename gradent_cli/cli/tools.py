@@ -80,7 +80,6 @@ def call(
     from gradent_cli.agents.study.tools import StudyTools
     from gradent_cli.cli.agents import study_agent
     from gradent_cli.files import make_private_directory
-    from gradent_cli.frequency import zone_of
 
     events, dry_run = environ.get("GRADENT_EVENTS"), environ.get("GRADENT_DRY_RUN") == "1"
     if dry_run:
@@ -89,7 +88,7 @@ def call(
         state = config.state_dir
         make_private_directory(state)
     with _turn(state, events), closing(_opened(config, state)) as connection:
-        agent = study_agent(config, connection, zone_of(config.settings.study.timezone, environ), dry_run=dry_run)
+        agent = study_agent(config, environ, connection, dry_run=dry_run)
         round = RunContext(
             run_id=environ.get("GRADENT_RUN_ID", ""),
             started_at=datetime.now(UTC),
