@@ -28,7 +28,7 @@ def fill(database: str, runs: int) -> None:
     from gradent_cli.database import open_database
     from tests.street import past
 
-    connection = open_database(Path(database))
+    connection = open_database(database)
     past.fill(connection, runs, with_messages=1000, first=int(time.time()) - EVERY * (runs + 100), every=EVERY)
     connection.close()
 
@@ -80,7 +80,7 @@ def send(number: int, url: str, config: str) -> None:
 
     loaded = load(Path(config), os.environ)
     make_private_directory(loaded.state_dir)
-    connection = open_database(loaded.state_dir / "gradent.db")
+    connection = open_database(f"{loaded.state_dir}/gradent.db")
     seconds = []
     for _ in range(2):
         web._resting.clear()  # what is measured makes its own clients, and reads the authorities

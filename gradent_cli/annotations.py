@@ -4,6 +4,8 @@ Importing `typing` takes a third of what the interpreter takes to start. To a ty
 program runs they only have to be there.
 """
 
+import os
+
 TYPE_CHECKING = False
 """What type checkers take for true, whoever defines it."""
 
@@ -33,4 +35,7 @@ else:
         return value
 
 
-__all__ = ["TYPE_CHECKING", "Any", "Literal", "NoReturn", "Protocol", "Self", "cast", "get_args"]
+StrPath = str | os.PathLike[str]
+"""A path for `os` and `os.path`: `pathlib` takes nearly half of what the interpreter takes to start."""
+
+__all__ = ["TYPE_CHECKING", "Any", "Literal", "NoReturn", "Protocol", "Self", "StrPath", "cast", "get_args"]

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from gradent_cli import tables
-from gradent_cli.annotations import Any
+from gradent_cli.annotations import Any, StrPath
 from gradent_cli.errors import DamagedError, StateError
 
 CHECKED_BYTES = 64_000_000
@@ -26,7 +25,7 @@ when it is read."""
 
 
 def open_database(
-    path: Path, *, read_only: bool = False, scratch: bool = False, any_thread: bool = False
+    path: StrPath, *, read_only: bool = False, scratch: bool = False, any_thread: bool = False
 ) -> sqlite3.Connection:
     """Open the database, creating it (0600) and bringing its schema up to date.
 
@@ -41,23 +40,23 @@ def open_database(
     """
     connection: Connection | None = None
     try:
-        present = path.exists()
-        if present and (not path.is_file() or path.stat().st_size == 0):
-            what = "it is empty" if path.is_file() else "it is not a file"
+        present, is_file = os.path.exists(path), os.path.isfile(path)
+        if present and (not is_file or os.stat(path).st_size == 0):
+            what = "it is empty" if is_file else "it is not a file"
             raise DamagedError(f"the database {path} is damaged: {what}", hint=REMEDY)
         if read_only or scratch:
             connection = _reader(path, copy=scratch) if present else _connect(":memory:")
         else:
             if not present:
                 _create(path)
-            connection = _connect(str(path), any_thread=any_thread)
+            connection = _connect(os.fspath(path), any_thread=any_thread)
         _migrate(connection, path)
     except (*TROUBLE, OSError) as error:
         raise refused(f"cannot use the database {path}", error, connection) from error
     return connection
 
 
-def copy_database(path: Path, to: Path) -> None:
+def copy_database(path: StrPath, to: StrPath) -> None:
     """Copy what there is at this moment, if there is something and no copy yet.
 
     Raises:
@@ -65,45 +64,47 @@ def copy_database(path: Path, to: Path) -> None:
     """
     from tempfile import mkstemp
 
-    if to.exists() or not path.exists():
+    if os.path.exists(to) or not os.path.exists(path):
         return
+    folder, name = os.path.split(to)
     source = open_database(path, read_only=True)
     try:
-        descriptor, name = mkstemp(prefix=f".{to.name}.", dir=to.parent)
+        descriptor, new = mkstemp(prefix=f".{name}.", dir=folder)
         os.close(descriptor)
-        target = sqlite3.connect(name)
+        target = sqlite3.connect(new)
         source.backup(target)
         target.close()
-        Path(name).replace(to)
+        os.replace(new, to)
     except (*TROUBLE, OSError) as error:
         raise refused(f"cannot copy the database {path}", error, source) from error
     finally:
         source.close()
 
 
-def _create(path: Path) -> None:
+def _create(path: StrPath) -> None:
     """A new database appears whole or not at all, so that an empty file is known to be the rest of one."""
     from tempfile import mkstemp
 
-    descriptor, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    folder, name = os.path.split(path)
+    descriptor, new = mkstemp(prefix=f".{name}.", dir=folder)
     os.close(descriptor)
-    new = Path(name)
     try:
-        connection = _connect(name)
+        connection = _connect(new)
         # Has to be said before the first table: pages that are free can be given back a few at a time.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _migrate(connection, path)
         connection.close()
         with suppress(FileExistsError):  # another process was quicker
             try:
-                path.hardlink_to(new)
+                os.link(new, path)
             except FileExistsError:
                 raise
             except OSError:  # a file system without hard links
-                if not path.exists():
-                    new.rename(path)
+                if not os.path.exists(path):
+                    os.rename(new, path)
     finally:
-        new.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(new)
 
 
 class Connection(sqlite3.Connection):
@@ -130,13 +131,15 @@ def _connect(name: str, *, uri: bool = False, any_thread: bool = False) -> Conne
     return connection
 
 
-def _reader(path: Path, *, copy: bool) -> Connection:
+def _reader(path: StrPath, *, copy: bool) -> Connection:
     """The database itself, read only; or a copy in memory, to which an older one can be brought up to date.
 
     Where a run was killed while it wrote, whoever reads next takes back what is half written: that needs a connection
     that may write, and changes nothing that was ever there to be seen.
     """
-    uri = path.absolute().as_uri()
+    from pathlib import Path
+
+    uri = Path(path).absolute().as_uri()
     source = _connect(f"{uri}?mode=ro", uri=True)
     try:
         version = _version(source)
@@ -158,7 +161,7 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: StrPath) -> None:
     version, newest = _version(connection), len(tables.MIGRATIONS)
     if version > newest:
         raise StateError(
@@ -311,7 +314,7 @@ def _as_made(connection: sqlite3.Connection) -> bool:
     try:
         if _version(connection) < len(tables.MIGRATIONS):
             return True
-        _migrate(fresh, Path(":memory:"))
+        _migrate(fresh, ":memory:")
         return columns(connection) == columns(fresh)
     except TROUBLE:
         return False

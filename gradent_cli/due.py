@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import takewhile
-from pathlib import Path
 
 from gradent_cli import files, tick
 from gradent_cli.dataclass import dataclass
@@ -134,8 +133,8 @@ class Slots:
         read_only: remember nothing (a dry run).
     """
 
-    config: Path
-    state_dir: Path
+    config: str
+    state_dir: str
     expression: str
     zone: tzinfo
     environ: Mapping[str, str]
@@ -192,7 +191,7 @@ class Slots:
             waiting = self.waiting(now)
             self.settle(waiting[0] - timedelta(microseconds=1) if waiting else now)
         try:
-            tick.leave_heartbeat(str(self.state_dir))
+            tick.leave_heartbeat(self.state_dir)
         except OSError as error:
             raise StateError(f"cannot write {self.state_dir}/tick: {error.strerror}") from error
 
@@ -205,7 +204,7 @@ class Slots:
         if self.read_only:
             return
         try:
-            key = tick.circumstances(str(self.config), self.environ)
+            key = tick.circumstances(self.config, self.environ)
         except OSError:
             key = ""  # the config went away: the next tick takes the long way and says so
         document = {
@@ -213,7 +212,7 @@ class Slots:
             "settled_at": now.timestamp(),
             "next_at": (self.next(now) + self._head_start).timestamp(),
             "expression": self.expression,
-            "config": str(self.config),
+            "config": self.config,
         }
         # `tick` reads the first three, one a line.
         files.write_atomic(self._file, json.dumps(document, indent=0).encode() + b"\n", mode=0o600)
@@ -224,8 +223,8 @@ class Slots:
         return timedelta(0) if self.installed_at is None else _HEAD_START
 
     @property
-    def _file(self) -> Path:
-        return self.state_dir / "due.json"
+    def _file(self) -> str:
+        return f"{self.state_dir}/due.json"
 
     def lead_ticks_here(self) -> None:
         """Leave the link that a tick follows; where that cannot be done it takes the long way, as right but slower.
@@ -235,13 +234,14 @@ class Slots:
         if self.read_only:
             return
         with suppress(OSError, ValueError, StateError):
-            link = Path(tick.pointer(str(self.config), self.environ))
-            if link.is_symlink() and link.readlink() == self._file:
+            link = tick.pointer(self.config, self.environ)
+            if os.path.islink(link) and os.readlink(link) == self._file:
                 return
-            files.make_private_directory(link.parent)
-            temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
-            temporary.symlink_to(self._file)
-            temporary.replace(link)
+            folder, name = os.path.split(link)
+            files.make_private_directory(folder)
+            temporary = f"{folder}/.{name}.{os.getpid()}.tmp"
+            os.symlink(self._file, temporary)
+            os.replace(temporary, link)
 
     def _settled_until(self, now: datetime) -> datetime | None:
         return settled_until(
@@ -256,7 +256,8 @@ class Slots:
     def _remembered(self) -> Settled | None:
         """What `due.json` says of this config; None when it is not there, or is not what was written."""
         try:
-            document = json.loads(self._file.read_bytes())
+            with open(self._file, "rb") as file:
+                document = json.load(file)
             found = Settled(
                 at=datetime.fromtimestamp(document["settled_at"], UTC),
                 expression=document["expression"],
@@ -264,10 +265,10 @@ class Slots:
             )
         except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return None
-        return found if found.config == str(self.config) else None
+        return found if found.config == self.config else None
 
     def _changed_at(self) -> datetime | None:
         try:
-            return datetime.fromtimestamp(self.config.stat().st_mtime, UTC)
+            return datetime.fromtimestamp(os.stat(self.config).st_mtime, UTC)
         except OSError:
             return None

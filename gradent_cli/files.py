@@ -3,15 +3,15 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
+from gradent_cli.annotations import StrPath
 from gradent_cli.errors import StateError
 
 TEMPORARY: Sequence[str] = ("/tmp", "/var/tmp")  # noqa: S108  what is made there gets a name that nobody guesses
 """Where temporary files go when `TMPDIR` does not say."""
 
 
-def write_atomic(path: Path, content: bytes, *, mode: int | None = None) -> None:
+def write_atomic(path: StrPath, content: bytes, *, mode: int | None = None) -> None:
     """Replace `path` by `content`: temporary file beside it, fsync, rename.
 
     A symbolic link is followed, so that the file it points to is replaced and the link stays.
@@ -23,14 +23,15 @@ def write_atomic(path: Path, content: bytes, *, mode: int | None = None) -> None
         StateError: the folder cannot be written, the disk is full, or what is there is no file but a device, say. What
             was there is untouched.
     """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
+    target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
         raise StateError(f"cannot write {path}: it is not a regular file")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    folder, name = os.path.split(target)
+    temporary = f"{folder}/.{name}.{os.getpid()}.tmp"
     try:
         if mode is None:
-            mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o600
+        os.makedirs(folder, exist_ok=True, mode=0o700)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             os.fchmod(descriptor, mode)
@@ -42,18 +43,18 @@ def write_atomic(path: Path, content: bytes, *, mode: int | None = None) -> None
         os.replace(temporary, target)
     except OSError as error:
         with suppress(OSError):
-            temporary.unlink()
+            os.unlink(temporary)
         raise StateError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def make_private_directory(path: Path) -> None:
+def make_private_directory(path: StrPath) -> None:
     """Create `path` (0700) and its parents where they are missing.
 
     Raises:
         StateError: it cannot be made.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.makedirs(path, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StateError(
             f"cannot create the directory {path}: {error.strerror or error}",
@@ -62,7 +63,7 @@ def make_private_directory(path: Path) -> None:
 
 
 @contextmanager
-def temporary_folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[str]:
     """A new folder (0700) in `TMPDIR` or where temporary files else are; gone afterwards, with all that is in it.
 
     As `tempfile.TemporaryDirectory`, which takes half as long to import as Python to start.
@@ -78,12 +79,12 @@ def temporary_folder() -> Iterator[Path]:
         _remove(folder)
 
 
-def _new_folder(places: Sequence[str]) -> Path:
+def _new_folder(places: Sequence[str]) -> str:
     refused: OSError | None = None
     for place in places:
-        folder = Path(place, f"gradent-{os.urandom(6).hex()}")
+        folder = os.path.join(place, f"gradent-{os.urandom(6).hex()}")
         try:
-            folder.mkdir(mode=0o700)  # fails for one that is there, whoever made it
+            os.mkdir(folder, mode=0o700)  # fails for one that is there, whoever made it
         except OSError as error:
             refused = refused or error
         else:
@@ -92,12 +93,12 @@ def _new_folder(places: Sequence[str]) -> Path:
     raise refused
 
 
-def _remove(folder: Path) -> None:
+def _remove(folder: str) -> None:
     """What cannot be removed stays: that is no failure of whoever used it."""
     try:
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
+        for name in os.listdir(folder):
+            os.unlink(f"{folder}/{name}")
+        os.rmdir(folder)
     except OSError:
         from shutil import rmtree
 
@@ -111,6 +112,6 @@ def program(name: str, path: str) -> str | None:
     """
     for folder in [""] if "/" in name else path.split(os.pathsep):
         candidate = os.path.join(folder, name)
-        if os.access(candidate, os.X_OK) and not Path(candidate).is_dir():
+        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
             return candidate
     return None

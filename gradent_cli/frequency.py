@@ -9,9 +9,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from pathlib import Path
 
-from gradent_cli.annotations import TYPE_CHECKING
+from gradent_cli.annotations import TYPE_CHECKING, StrPath
 from gradent_cli.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -289,7 +288,7 @@ def _listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def local_zone(environ: Mapping[str, str], localtime: Path = Path("/etc/localtime")) -> tzinfo:
+def local_zone(environ: Mapping[str, str], localtime: StrPath = "/etc/localtime") -> tzinfo:
     """The time zone that this machine's people and daemons live in.
 
     `TZ` when it names a zone or a zone file, else the zone that `localtime` links to (tzset(3), localtime(5)),
@@ -297,7 +296,7 @@ def local_zone(environ: Mapping[str, str], localtime: Path = Path("/etc/localtim
     """
     name = environ.get("TZ", "").removeprefix(":")
     if name.startswith("/"):
-        return _zone_of_file(Path(name)) or _zone_of_file(localtime) or UTC
+        return _zone_of_file(name) or _zone_of_file(localtime) or UTC
     return _zone_named(name) or _zone_of_file(localtime) or UTC
 
 
@@ -338,15 +337,15 @@ def _zone_named(name: str) -> "ZoneInfo | None":
         return None
 
 
-def _zone_of_file(path: Path) -> "ZoneInfo | None":
+def _zone_of_file(path: StrPath) -> "ZoneInfo | None":
     from zoneinfo import ZoneInfo
 
     try:
-        target = str(path.readlink() if path.is_symlink() else path)
+        target = os.fspath(os.readlink(path) if os.path.islink(path) else path)
         named = _zone_named(target.partition("/zoneinfo/")[2])
         if named is not None:
             return named
-        with path.open("rb") as stream:
+        with open(path, "rb") as stream:
             return ZoneInfo.from_file(stream)
     except (ValueError, OSError):
         return None

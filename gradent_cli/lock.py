@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from pathlib import Path
 from time import monotonic, sleep
 
+from gradent_cli.annotations import StrPath
 from gradent_cli.errors import RunGoingOnError, StateError
 
 _POLL = 0.05
@@ -19,7 +19,7 @@ _POLL = 0.05
 
 
 @contextmanager
-def held(path: Path, *, now: datetime, wait: float = 0.0) -> Iterator[None]:
+def held(path: StrPath, *, now: datetime, wait: float = 0.0) -> Iterator[None]:
     """Hold the lock for the time of the block; whoever comes second is told who holds it and since when.
 
     Args:
@@ -49,7 +49,7 @@ def held(path: Path, *, now: datetime, wait: float = 0.0) -> Iterator[None]:
         os.close(descriptor)
 
 
-def is_held(path: Path, *, wait: float = 0.0) -> bool:
+def is_held(path: StrPath, *, wait: float = 0.0) -> bool:
     """Whether a process holds the lock, and goes on holding it for `wait` seconds.
 
     Whoever takes it in the very moment of looking has to be ready to wait a little.

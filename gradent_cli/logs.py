@@ -6,8 +6,8 @@ Not Python's `logging`: a line is a time, a run id and a text, and importing `lo
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
+from gradent_cli.annotations import StrPath
 from gradent_cli.errors import GradentError
 from gradent_cli.text import Redactor, clean
 
@@ -21,8 +21,8 @@ class Log:
     lost in silence then, as every place where that could be said is this one.
     """
 
-    def __init__(self, path: Path, redact: Callable[[str], str], *, max_bytes: int = MAX_BYTES) -> None:
-        self._path = path
+    def __init__(self, path: StrPath, redact: Callable[[str], str], *, max_bytes: int = MAX_BYTES) -> None:
+        self._path = os.fspath(path)
         self._redact = redact
         self._max_bytes = max_bytes
 
@@ -44,14 +44,14 @@ class Log:
 
     def _make_room(self, size: int) -> None:
         try:
-            present = self._path.stat().st_size
+            present = os.stat(self._path).st_size
         except FileNotFoundError:
             return
         if present and present + size > self._max_bytes:
-            os.replace(self._path, self._path.with_name(self._path.name + ".1"))
+            os.replace(self._path, f"{self._path}.1")
 
 
-def admit_bug(error: Exception, config: Path | None, environ: Mapping[str, str]) -> GradentError:
+def admit_bug(error: Exception, config: StrPath | None, environ: Mapping[str, str]) -> GradentError:
     """A defect of ours: one sentence for the person, the traceback in this config's log for whoever mends it."""
     import traceback
 
@@ -60,23 +60,26 @@ def admit_bug(error: Exception, config: Path | None, environ: Mapping[str, str])
     return GradentError(f"a bug: {type(error).__name__}; nothing more was done", hint=hint)
 
 
-def write_crash(text: str, config: Path, environ: Mapping[str, str]) -> Path | None:
+def write_crash(text: str, config: StrPath, environ: Mapping[str, str]) -> str | None:
     """Put the traceback of a bug into the log of this config. Returns the log's path, or None if that failed, too.
 
     The config may be what is broken, so its secrets and its `state_dir` are used as far as it can be read.
     """
+    from pathlib import Path
+
     from gradent_cli import paths
     from gradent_cli.config import load
 
+    path = Path(config)
     try:
-        loaded = load(config, environ)
+        loaded = load(path, environ)
         state, secrets = loaded.state_dir, loaded.secrets
     except GradentError:
-        state, secrets = paths.state_dir(config, None, environ), ()
+        state, secrets = str(paths.state_dir(path, None, environ)), ()
     try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.makedirs(state, exist_ok=True, mode=0o700)
     except OSError:
         return None
-    log = state / "gradent.log"
+    log = f"{state}/gradent.log"
     Log(log, Redactor(secrets)).write("bug", text)
-    return log if log.exists() else None
+    return log if os.path.exists(log) else None

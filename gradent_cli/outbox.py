@@ -12,9 +12,9 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Lock
 
+from gradent_cli.annotations import StrPath
 from gradent_cli.database import after_commit, open_database, reading, to_moment, to_text, transaction
 from gradent_cli.dataclass import dataclass
 from gradent_cli.errors import StateError
@@ -61,7 +61,7 @@ class Outbox:
     def __init__(
         self,
         connection: sqlite3.Connection,
-        path: Path,
+        path: StrPath,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         trouble: Callable[[str], None] = lambda _: None,

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from gradent_cli.annotations import StrPath
 from gradent_cli.errors import ConfigError
 
 
@@ -42,12 +43,12 @@ def config_file(flag: Path | None, environ: Mapping[str, str]) -> Path:
     return absolute(flag, environ) if flag is not None else default_config(environ)
 
 
-def absolute(path: Path, environ: Mapping[str, str], *, base: Path | None = None) -> Path:
+def absolute(path: StrPath, environ: Mapping[str, str], *, base: Path | None = None) -> Path:
     """`path` with `~` expanded, made absolute against `base` (default: the working directory), `..` resolved.
 
     Symbolic links stay as they are: a config that is a link into a dotfiles folder keeps its own name.
     """
-    text = str(path)
+    text = os.fspath(path)
     if text == "~" or text.startswith("~/"):
         text = str(home(environ)) + text[1:]
     try:
@@ -56,7 +57,7 @@ def absolute(path: Path, environ: Mapping[str, str], *, base: Path | None = None
         raise ConfigError("the working directory is gone", hint="go to another one, or give a full path") from error
 
 
-def state_dir(config: Path, configured: Path | None, environ: Mapping[str, str]) -> Path:
+def state_dir(config: Path, configured: StrPath | None, environ: Mapping[str, str]) -> Path:
     """Where runs, log and plan of this config live.
 
     Args:

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from time import mktime, monotonic, sleep, strptime
 
 from gradent_cli.dataclass import dataclass
@@ -135,7 +134,7 @@ def end_run(run_id: str, grace: timedelta) -> int:
     process of a command agent has, and their descendants; but not this process and those that it comes from. 0 where
     nobody's environment can be looked at, which is everywhere but on Linux.
     """
-    if not Path("/proc/self/environ").exists():
+    if not os.path.exists("/proc/self/environ"):
         return 0
     marked = f"\0GRADENT_RUN_ID={run_id}\0".encode()
     table = _table()

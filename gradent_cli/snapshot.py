@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from datetime import date, time, timedelta
-from pathlib import Path
 from time import time as now
 from types import SimpleNamespace
 from zlib import crc32
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 _SETTLED = 2.0
 """Seconds after which a file that changes again has another time: no file system counts in longer steps."""
-_SCHEMA = [Path(__file__).parent / "config" / f"{name}.py" for name in ("schema", "values", "channels", "study")]
+_SCHEMA = [f"{os.path.dirname(__file__)}/config/{name}.py" for name in ("schema", "values", "channels", "study")]
 """The modules that say what a config may hold."""
 _VARIABLES = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
 """Those that say where files are, beside all that begin with GRADENT_."""
@@ -47,14 +46,14 @@ def key(config: str, environ: Mapping[str, str]) -> str:
     names = sorted(name for name in environ if name.startswith("GRADENT_") or name in _VARIABLES)
     variables = "\0".join(f"{name}={environ[name]}" for name in names)
     try:
-        files = " ".join(map(_identity, [*_SCHEMA, Path(config)]))
+        files = " ".join(map(_identity, [*_SCHEMA, config]))
     except OSError:
         return ""
     return f"{__version__} {files} {crc32(os.fsencode(variables)):08x} {config}"
 
 
-def _identity(path: Path) -> str:
-    found = path.stat()
+def _identity(path: str) -> str:
+    found = os.stat(path)
     return f"{found.st_dev}.{found.st_ino}.{found.st_size}.{found.st_mtime_ns}.{found.st_ctime_ns}"
 
 
@@ -66,7 +65,7 @@ def load(config: str, environ: Mapping[str, str]) -> "Config | None":
     try:
         document = json.loads(_whole(_own(_place(config, environ))))
         before = key(config, environ)
-        text = Path(config).read_bytes().decode() if document["reads_file"] else ""
+        text = _text(config) if document["reads_file"] else ""
         if not document["key"] == before == key(config, environ):
             return None
         kept = cast("Config", _read(document["config"], _Secrets(text, environ)))
@@ -92,13 +91,13 @@ def _checksum(raw: bytes) -> bytes:
     return f"{crc32(raw):08x}".encode()
 
 
-def _own(path: Path) -> bytes:
+def _own(path: str) -> bytes:
     """What is in a file that nobody else can have written: it names a program to start.
 
     Raises:
         PermissionError: somebody else could. With a HOME that is not their own, root would trust whose it is.
     """
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         found = os.fstat(file.fileno())
         if found.st_uid != os.geteuid() or found.st_mode & 0o022:
             raise PermissionError
@@ -114,30 +113,35 @@ def keep(config: "Config", environ: Mapping[str, str], made_from: str) -> None:
     from gradent_cli import files
     from gradent_cli.errors import StateError
 
-    path = str(config.path)
+    path = config.path
     try:
-        secrets = _Secrets(config.path.read_bytes().decode(), environ)
+        secrets = _Secrets(_text(path), environ)
         values = {
-            "path": _written(config.path, secrets),
-            "state_dir": _written(config.state_dir, secrets),
+            "path": path,
+            "state_dir": config.state_dir,
             "cron_expression": config.cron_expression,
             "secrets": [{"text": secrets.place(each)} for each in config.secrets],
             "settings": _written(config.settings, secrets),
         }
         document = {"key": made_from, "reads_file": secrets.in_file, "config": {"table": values}}
-        if made_from != key(path, environ) or config.path.stat().st_mtime > now() - _SETTLED:
+        if made_from != key(path, environ) or os.stat(path).st_mtime > now() - _SETTLED:
             return
         place = _place(path, environ)
-        files.make_private_directory(place.parent)
+        files.make_private_directory(os.path.dirname(place))
         raw = json.dumps(document).encode()
         files.write_atomic(place, _checksum(raw) + raw, mode=0o600)
     except (OSError, ValueError, StateError):
         return
 
 
-def _place(config: str, environ: Mapping[str, str]) -> Path:
+def _place(config: str, environ: Mapping[str, str]) -> str:
     """Raises ValueError where the environment does not say where the home directory is."""
-    return Path(tick.place("snapshots", config, environ))
+    return tick.place("snapshots", config, environ)
+
+
+def _text(config: str) -> str:
+    with open(config, encoding="utf-8", newline="") as file:
+        return file.read()
 
 
 class _Secrets:
@@ -180,8 +184,6 @@ def _written(value: Any, secrets: _Secrets) -> Any:  # noqa: PLR0911  one for ea
             return {"table": {name: _written(each, secrets) for name, each in fields.items()}}
         case SecretStr():
             return {"secret": secrets.place(value.get_secret_value())}
-        case Path():
-            return {"path": str(value)}
         case timedelta():
             return {"seconds": value.total_seconds()}
         case time():
@@ -205,7 +207,6 @@ def _read(value: Any, secrets: _Secrets) -> Any:
         text = secrets.at(*inner)
         return Secret(text) if kind == "secret" else text
     kinds: dict[str, Callable[[Any], Any]] = {
-        "path": Path,
         "seconds": _seconds,
         "time": time.fromisoformat,
         "day": date.fromisoformat,

@@ -37,7 +37,7 @@ def nothing_is_due(arguments: Sequence[str], environ: Mapping[str, str], now: fl
         # Settled after now: the clock was set back since, and until it is there again nothing would be due.
         if not float(settled_at) <= now < float(next_at):
             return False
-        leave_heartbeat(os.path.dirname(os.readlink(link)))  # noqa: PTH115, PTH120  pathlib takes its time to import
+        leave_heartbeat(os.path.dirname(os.readlink(link)))
     except (OSError, ValueError):
         return False
     return True
@@ -89,7 +89,7 @@ def circumstances(config: str, environ: Mapping[str, str]) -> str:
 
 def _identity(path: str) -> str:
     try:
-        found = os.stat(path)  # noqa: PTH116  likewise
+        found = os.stat(path)
     except FileNotFoundError:
         if path == LOCALTIME:  # then it is UTC
             return "none"

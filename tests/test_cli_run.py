@@ -369,6 +369,6 @@ def test_the_config_reaches_the_run(config, home):
         quiet_hours="22:00-07:00", quiet_failures=True, max_per_day=7, zone=ZoneInfo("Asia/Tokyo")
     )
     agent = tools.agent
-    assert (agent.argv, agent.prompt, agent.cwd) == (["true"], "p", home)
+    assert (agent.argv, agent.prompt, agent.cwd) == (["true"], "p", str(home))
     assert (agent.grace, agent.idle_timeout) == (timedelta(seconds=3), timedelta(minutes=2))
     assert agent.environ["KEY"] == "value"

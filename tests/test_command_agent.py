@@ -281,7 +281,7 @@ context = json.load(open(sys.argv[2]))
 print(json.dumps({"type": "run.completed", "summary": "|".join([sys.argv[1], sys.argv[3], context["prompt"],
     os.environ["GRADENT_RUN_ID"], os.getcwd(), oct(os.stat(os.path.dirname(sys.argv[2])).st_mode & 0o777)])}))
 """)
-    report = stage.run([*argv, "{prompt}", "{context_file}", "id={run_id}"], prompt=prompt, cwd=tmp_path)
+    report = stage.run([*argv, "{prompt}", "{context_file}", "id={run_id}"], prompt=prompt, cwd=str(tmp_path))
     assert report.summary == f"{prompt}|id=run-1|{prompt}|run-1|{tmp_path}|0o700"
 
 
@@ -305,7 +305,7 @@ def test_a_program_that_cannot_start_is_a_sentence(stage, tmp_path):
         stage.run(["no-such-agent"], environ={"PATH": "/usr/bin"})
     assert "PATH=/usr/bin" in (caught.value.hint or "")
     with pytest.raises(AgentError, match="working directory"):
-        stage.run([sys.executable], cwd=tmp_path / "gone")
+        stage.run([sys.executable], cwd=str(tmp_path / "gone"))
     script = tmp_path / "plain"
     script.write_text("no shebang")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
@@ -918,10 +918,10 @@ def test_what_a_script_is_interpreted_by(tmp_path, line, needed):
     script.write_text(f"#!{line}\n")
     script.chmod(0o755)
     if needed is None:
-        assert find_program(str(script), path="/usr/bin:/bin", folder=tmp_path) == str(script)
+        assert find_program(str(script), path="/usr/bin:/bin", folder=str(tmp_path)) == str(script)
     else:
         with pytest.raises(UnavailableError, match=f"needs '{needed}'"):
-            find_program(str(script), path="/usr/bin:/bin", folder=tmp_path)
+            find_program(str(script), path="/usr/bin:/bin", folder=str(tmp_path))
 
 
 def test_a_remedy_can_be_pasted(tmp_path):
@@ -932,7 +932,7 @@ def test_a_remedy_can_be_pasted(tmp_path):
     def remedy(program):
         options = {"prompt": "", "environ": {"PATH": "/usr/bin"}, "idle_timeout": None, "grace": timedelta(seconds=1)}
         with pytest.raises(UnavailableError) as caught:
-            CommandAgent(argv=[str(program)], cwd=folder, **options).preflight()
+            CommandAgent(argv=[str(program)], cwd=folder and str(folder), **options).preflight()
         return caught.value.hint
 
     subprocess.run(remedy(script), shell=True, check=True)  # mkdir
@@ -963,16 +963,16 @@ def test_preflight(tmp_path):
         return ""
 
     assert said([str(other)]) == ""
-    assert said(["./other"], cwd=tmp_path) == ""
+    assert said(["./other"], cwd=str(tmp_path)) == ""
     assert said(["other"], environ={"PATH": str(tmp_path)}) == ""
     assert "'other' is not there or not executable; it was looked for in PATH=/usr/bin:/bin" in said(["other"])
     assert f"{script} needs 'no-such-node', which is not there" in said([str(script)])
-    assert said(["true"], cwd=tmp_path / "gone") == f"agent.cwd, {tmp_path / 'gone'}, is not a folder"
-    assert said(["true"], cwd=tmp_path / ("x" * 300)) == f"agent.cwd, {tmp_path / ('x' * 300)}, is not a folder"
+    assert said(["true"], cwd=str(tmp_path / "gone")) == f"agent.cwd, {tmp_path / 'gone'}, is not a folder"
+    assert said(["true"], cwd=str(tmp_path / ("x" * 300))) == f"agent.cwd, {tmp_path / ('x' * 300)}, is not a folder"
     other.chmod(0o644)
     assert said([str(other)]) == f"the program {other} may not be executed"
     assert said([str(tmp_path)]) == f"{tmp_path} is a folder, and no program"
-    assert said(["./none"], cwd=tmp_path) == f"there is no program {tmp_path / 'none'}"
+    assert said(["./none"], cwd=str(tmp_path)) == f"there is no program {tmp_path / 'none'}"
     other.write_bytes(b"#!/bin/sh\r\n")
     other.chmod(0o755)
     assert said([str(other)]) == f"the lines of {other} end as on Windows, so that nothing can interpret it"

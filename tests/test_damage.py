@@ -10,7 +10,7 @@ from time import time
 
 import pytest
 
-from gradent_cli import damage
+from gradent_cli import damage, salvage
 from gradent_cli.agents.study.progress import Progress
 from gradent_cli.agents.study.store import Store
 from gradent_cli.cli import render
@@ -120,7 +120,7 @@ def test_what_nothing_is_left_of(path, kind):
         path.chmod(0o600)
     with pytest.raises(DamagedError):
         open_database(path)
-    aside = damage.set_aside(path, NOW)
+    aside = salvage.set_aside(path, NOW)
     assert aside.path == path.with_name("gradent.db.damaged-20261123T090000Z")
     assert aside.in_words() == "nothing in it could be read"
     assert (aside.path / "file").exists() if kind == "a folder" else aside.path.is_file()
@@ -136,7 +136,7 @@ def test_a_file_that_was_cut_short(path):
     path.write_bytes(content[: len(content) // PAGE // 2 * PAGE])
     with pytest.raises(DamagedError):
         use(path, read_only=True)
-    aside = damage.set_aside(path, NOW)
+    aside = salvage.set_aside(path, NOW)
     assert 0 < aside.saved["runs"] < 200
     assert History(open_database(path)).fact("path") == "/usr/bin:/bin"
     works(path)
@@ -149,7 +149,7 @@ def test_a_page_in_the_middle(path):
     with pytest.raises(DamagedError):
         History(open_database(path, read_only=True)).recent(1000)
     content = path.read_bytes()
-    aside = damage.set_aside(path, NOW)
+    aside = salvage.set_aside(path, NOW)
     assert aside.path.read_bytes() == content
     numbers = [row["number"] for row in reading(open_database(path), "SELECT number FROM runs ORDER BY number")]
     gaps = [after - before - 1 for before, after in pairwise(numbers) if after > before + 1]
@@ -168,7 +168,7 @@ def test_several_pages_of_a_table_without_numbers(path, table):
     assert len(broken) >= 5
     for number in (broken[1], broken[-2]):
         overwrite(path, number)
-    aside = damage.set_aside(path, NOW)
+    aside = salvage.set_aside(path, NOW)
     assert 200 * (len(broken) - 3) / len(broken) * 0.7 < aside.saved[table] < 200
     assert aside.saved["runs"] == 200
     works(path)
@@ -177,13 +177,13 @@ def test_several_pages_of_a_table_without_numbers(path, table):
 @pytest.mark.parametrize("schema", ["its first page", "all of it"])
 def test_the_schema(path, whole, schema):
     """With it the way to every table is gone; a new database of this gradent shows the same way."""
-    pages = damage._schema_pages(whole)
+    pages = salvage._schema_pages(whole)
     assert len(pages) > 1
     for number in pages[:1] if schema == "its first page" else pages:
         overwrite(path, number)
     with pytest.raises(DamagedError):
         open_database(path)
-    aside = damage.set_aside(path, NOW)
+    aside = salvage.set_aside(path, NOW)
     assert aside.saved["runs"] == 200
     assert History(open_database(path)).fact("installed_at") == NOW.isoformat()
     assert [entry.name for entry in path.parent.glob(".*")] == []
@@ -200,7 +200,7 @@ def test_a_bad_journal(path, header):
     try:
         use(path, read_only=True)
     except StateError:
-        damage.set_aside(path, NOW)
+        salvage.set_aside(path, NOW)
     assert not journal.exists() or not journal.read_bytes().startswith(header[:8]) or sound(open_database(path))
     works(path)
 
@@ -215,7 +215,7 @@ def test_a_hot_journal_goes_with_its_database(path):
         connection.execute("ROLLBACK")
     path.write_bytes(half)
     path.with_name("gradent.db-journal").write_bytes(hot)
-    aside = damage.set_aside(path, NOW)
+    aside = salvage.set_aside(path, NOW)
     assert aside.saved["runs"] == 200
     assert {run.summary for run in History(open_database(path)).recent(999)} == {"Assessed 2 assignments"}
     works(path)
@@ -227,7 +227,7 @@ def test_a_hot_journal_goes_with_its_database(path):
 def test_what_waits_goes_on_waiting(path):
     """A message that was not sent yet is sent by the next run, even if its run was lost."""
     overwrite(path, leaves(path, "runs")[-1])
-    damage.set_aside(path, NOW)
+    salvage.set_aside(path, NOW)
     connection = open_database(path)
     outbox = Outbox(connection, path, clock=lambda: NOW)
     outbox.open({"ntfy": "i"})
@@ -242,7 +242,7 @@ def test_a_delivery_without_its_message_does_not_wait(path):
     connection = open_database(path)
     connection.execute("DELETE FROM messages WHERE id = ?", (WAITING.id,))
     connection.close()
-    damage.set_aside(path, NOW)
+    salvage.set_aside(path, NOW)
     connection = open_database(path)
     assert Outbox(connection, path).pending() == 0
     (lost,) = reading(connection, "SELECT error FROM deliveries WHERE message_id = ?", WAITING.id)
@@ -256,7 +256,7 @@ def test_nonsense_is_not_taken_over(path):
     connection.execute("UPDATE tool_calls SET details = '[' WHERE run_number = 8")
     connection.execute("INSERT OR REPLACE INTO facts VALUES ('pause', '{')")
     connection.close()
-    aside = damage.set_aside(path, NOW)
+    aside = salvage.set_aside(path, NOW)
     assert (aside.saved["runs"], aside.saved["tool_calls"], aside.saved["facts"]) == (199, 198, 2)
     works(path)
 
@@ -266,7 +266,7 @@ def test_three_are_kept(path, whole):
     for number in range(5):
         path.write_bytes(whole)
         path.with_name("gradent.db-journal").write_bytes(b"journal")
-        damage.set_aside(path, NOW + timedelta(days=number // 2))
+        salvage.set_aside(path, NOW + timedelta(days=number // 2))
     names = sorted(entry.name for entry in path.parent.iterdir())
     stamps = ["20261124T090000Z", "20261124T090000Z-2", "20261125T090000Z"]
     kept = [name for name in names if ".damaged-" in name and not name.endswith("-journal")]
@@ -281,7 +281,7 @@ def test_a_link_stays_a_link(path, tmp_path):
     elsewhere.mkdir()
     path.rename(elsewhere / "real.db")
     path.symlink_to(elsewhere / "real.db")
-    aside = damage.set_aside(path, NOW)
+    aside = salvage.set_aside(path, NOW)
     assert path.is_symlink()
     assert aside.path.parent == elsewhere
     works(path)
@@ -294,7 +294,7 @@ def test_what_cannot_be_written_is_left_in_its_place(path, whole, monkeypatch):
     new.mkdir()
     (new / "file").touch()
     with pytest.raises(StateError, match="cannot set the damaged database aside"):
-        damage.set_aside(path, NOW)
+        salvage.set_aside(path, NOW)
     assert path.read_bytes() == whole
 
 
@@ -391,7 +391,7 @@ def test_random_bytes_anywhere(path, whole, seed, places):
             connection.close()
         except StateError:
             pass
-    aside = damage.set_aside(path, NOW)
+    aside = salvage.set_aside(path, NOW)
     assert aside.saved["runs"] >= readable - 1
     works_again = open_database(path)
     works_again.execute("DELETE FROM runs WHERE id = ?", (RUN.id,))
@@ -410,7 +410,7 @@ def test_what_the_student_said_outlives_the_assignment(path):
     progress.edit(essay.id, {"title": "Mine"}, now=NOW)
     connection.execute("UPDATE assignments SET due_at = 'nonsense'")
     connection.close()
-    aside = damage.set_aside(path, NOW)
+    aside = salvage.set_aside(path, NOW)
     assert "1 log entry" in aside.in_words()
     connection = open_database(path)
     store = Store(connection)

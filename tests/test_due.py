@@ -137,8 +137,8 @@ def slots(tmp_path: Path, home: Path):
 
     def make(**changes: Any) -> Slots:
         facts: dict[str, Any] = {
-            "config": tmp_path / "config.toml",
-            "state_dir": tmp_path / "state",
+            "config": str(tmp_path / "config.toml"),
+            "state_dir": str(tmp_path / "state"),
             "expression": HOURLY,
             "zone": UTC,
             "environ": {"HOME": str(home)},
@@ -172,10 +172,10 @@ def test_a_tick_leaves_the_first_minute_to_the_scheduled_line(slots):
 def test_near_a_slot_a_tick_writes_nothing_but_its_heartbeat(slots, now, written):
     """The scheduled line settles it in another process at that moment, and is not overwritten."""
     slots().settle(at("23 10:00") if now == "10:01" else at("23 09:00"))
-    before = (slots().state_dir / "due.json").read_bytes()
+    before = Path(slots().state_dir, "due.json").read_bytes()
     slots().nothing_due(at(f"23 {now}") + timedelta(seconds=1))
-    assert ((slots().state_dir / "due.json").read_bytes() != before) == written
-    assert (slots().state_dir / "tick").exists()
+    assert (Path(slots().state_dir, "due.json").read_bytes() != before) == written
+    assert Path(slots().state_dir, "tick").exists()
 
 
 def test_where_nothing_ever_ran_a_tick_runs(slots):
@@ -215,7 +215,7 @@ def test_a_pause_comes_back_as_it_was_kept():
 def test_a_damaged_file_is_as_good_as_none(slots, content):
     """Then the records say what was served."""
     slots().settle(at("23 10:00"))
-    (slots().state_dir / "due.json").write_bytes(content)
+    Path(slots().state_dir, "due.json").write_bytes(content)
     assert slots(runs=lambda: hours("23 09:00")).waiting(at("23 10:30")) == hours("23 10:00")
 
 
@@ -230,14 +230,14 @@ def test_a_dry_run_remembers_nothing(slots):
     """Not even the state directory is made."""
     slots(read_only=True).settle(at("23 10:00"))
     slots(read_only=True).nothing_due(at("23 10:30"))
-    assert not slots().state_dir.exists()
+    assert not Path(slots().state_dir).exists()
 
 
 def test_what_is_remembered_is_private_and_names_no_variable(slots, home):
     """0600, and of the environment only a checksum."""
     environ = {"HOME": str(home), "GRADENT_NTFY__TOKEN": "tk_planted_4711"}
     slots(environ=environ).settle(at("23 10:00"))
-    file = slots().state_dir / "due.json"
+    file = Path(slots().state_dir, "due.json")
     assert file.stat().st_mode & 0o777 == 0o600
     assert b"planted" not in file.read_bytes()
     assert json.loads(file.read_bytes())["expression"] == HOURLY
@@ -263,7 +263,7 @@ class Machine:
 
     def tick(self, now: datetime) -> bool:
         slots = self.make(runs=lambda: self.runs[::-1], installed_at=None)
-        arguments = ["--config", str(slots.config), "run", "--if-due", "--quiet"]
+        arguments = ["--config", slots.config, "run", "--if-due", "--quiet"]
         short = tick.nothing_is_due(arguments, slots.environ, now.timestamp())
         due = slots.due(now)
         assert not (short and due), "the short way was silent where the long one runs"
@@ -286,7 +286,7 @@ def machine(slots, tmp_path_factory):
     def make(**changes) -> Machine:
         folder = tmp_path_factory.mktemp("machine")
         (folder / "config.toml").touch()
-        return Machine(lambda **facts: slots(config=folder / "config.toml", state_dir=folder, **changes, **facts))
+        return Machine(lambda **facts: slots(config=f"{folder}/config.toml", state_dir=str(folder), **changes, **facts))
 
     return make
 

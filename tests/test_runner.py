@@ -77,7 +77,7 @@ class Site:
                 "agent": agent or Agent(),
                 "history": self.history,
                 "slots": Slots(
-                    config=self.folder / "config.toml", state_dir=self.folder, expression="0 * * * *", zone=UTC,
+                    config=f"{self.folder}/config.toml", state_dir=str(self.folder), expression="0 * * * *", zone=UTC,
                     environ={}, runs=list, installed_at=None, pause=None,
                 ),
                 "failures": Failures(self.connection),
@@ -468,8 +468,8 @@ def test_what_was_missed_is_a_line_of_the_failure(site):
     def heard(after, **options):
         site.phone.got.clear()
         slots = Slots(
-            config=site.folder / "config.toml", state_dir=site.folder, expression="0 * * * *", zone=UTC, environ={},
-            runs=list, installed_at=NOW + after - 3 * HOUR, pause=None,
+            config=f"{site.folder}/config.toml", state_dir=str(site.folder), expression="0 * * * *", zone=UTC,
+            environ={}, runs=list, installed_at=NOW + after - 3 * HOUR, pause=None,
         )  # fmt: skip
         outcome = site.run(failing("no network"), after=after + HOUR / 2, slots=slots, **options)
         return [(message.event, "runs missed" in message.text) for message in outcome.messages]

@@ -217,14 +217,14 @@ def test_whatever_says_what_a_config_may_hold_is_a_part_of_gradent(path, environ
     settings = Settings()
     tables = [type(value) for value in (settings, *dict(settings).values(), settings.study.calendar)]
     modules = {each.__module__ for table in (*tables, SourceSettings, BusySettings) for each in table.__mro__}
-    files = {Path(sys.modules[name].__file__) for name in modules if name.startswith("gradent_cli.config")}
+    files = {sys.modules[name].__file__ for name in modules if name.startswith("gradent_cli.config")}
     assert files == set(snapshot._SCHEMA)
     for number, file in enumerate(snapshot._SCHEMA):
         kept(path, environ)
         assert snapshot.load(str(path), environ) is not None
         changed = [*snapshot._SCHEMA]
-        changed[number] = path.with_name(file.name)
-        changed[number].write_text("")
+        changed[number] = str(path.with_name(Path(file).name))
+        Path(changed[number]).write_text("")
         monkeypatch.setattr(snapshot, "_SCHEMA", changed)
         assert snapshot.load(str(path), environ) is None
 

@@ -65,7 +65,7 @@ class CallableAgent:
             UnavailableError: it is not, or its folder is not.
         """
         self.process.preflight()
-        need_package(self.function, self.process.cwd or Path.cwd())
+        need_package(self.function, Path(self.process.cwd or Path.cwd()))
 
     def run(self, context: RunContext) -> Report:
         """As a command."""

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from math import inf
-from pathlib import Path
 from time import monotonic, sleep
 
 from gradent_cli import processes
@@ -61,7 +60,7 @@ class CommandAgent:
 
     argv: Sequence[str]
     prompt: str
-    cwd: Path | None
+    cwd: str | None
     environ: Mapping[str, str]
     idle_timeout: timedelta | None
     grace: timedelta
@@ -76,7 +75,7 @@ class CommandAgent:
             UnavailableError: one of them is not.
         """
         need_folder(self.cwd)
-        find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or Path.cwd())
+        find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or os.getcwd())
         if mcp.is_asked_for(self.argv):
             mcp.need_package()
 
@@ -91,7 +90,7 @@ class CommandAgent:
         tree: processes.Tree | None = None
         followed = False
         with _written(lambda folder: self._files(context, folder)) as folder, processes.adopting() as adopts:
-            reader = Reader(context, folder / "events")
+            reader = Reader(context, f"{folder}/events")
             try:
                 try:
                     with context.shield():
@@ -115,7 +114,7 @@ class CommandAgent:
                 reader.close()
         return reader.report(tree.leader.returncode)
 
-    def _files(self, context: RunContext, folder: Path) -> dict[str, str]:
+    def _files(self, context: RunContext, folder: str) -> dict[str, str]:
         files = {
             "context.json": json.dumps(_context(context, self.prompt), ensure_ascii=False),
             "prompt": self.prompt,
@@ -125,26 +124,26 @@ class CommandAgent:
             files["mcp.json"] = mcp.document(self.mcp_server, self._environ(context, folder))
         return files
 
-    def _environ(self, context: RunContext, folder: Path) -> dict[str, str]:
+    def _environ(self, context: RunContext, folder: str) -> dict[str, str]:
         return {
             **self.environ,
             "GRADENT_RUN_ID": context.run_id,
-            "GRADENT_CONTEXT_FILE": str(folder / "context.json"),
-            "GRADENT_EVENTS": str(folder / "events"),
+            "GRADENT_CONTEXT_FILE": f"{folder}/context.json",
+            "GRADENT_EVENTS": f"{folder}/events",
         }
 
-    def _start(self, context: RunContext, folder: Path) -> subprocess.Popen[bytes]:
-        context_file = str(folder / "context.json")
+    def _start(self, context: RunContext, folder: str) -> subprocess.Popen[bytes]:
+        context_file = f"{folder}/context.json"
         fillings = {
             "{prompt}": self.prompt,
             "{context_file}": context_file,
             "{run_id}": context.run_id,
-            mcp.FILLING: str(folder / "mcp.json"),
+            mcp.FILLING: f"{folder}/mcp.json",
         }
         argv = [_filled(argument, fillings) for argument in self.argv]
         stdin = self.stdin or ("none" if any("{prompt}" in argument for argument in self.argv) else "prompt")
         # A file and not a pipe: whoever never reads it holds nobody up.
-        files = {"prompt": str(folder / "prompt"), "context": context_file, "none": os.devnull}
+        files = {"prompt": f"{folder}/prompt", "context": context_file, "none": os.devnull}
         try:
             with open(files[stdin], "rb") as given:
                 return subprocess.Popen(
@@ -157,7 +156,7 @@ class CommandAgent:
                     start_new_session=True,
                 )
         except OSError as error:
-            what = f"the working directory {self.cwd}" if str(error.filename) == str(self.cwd) else f"'{argv[0]}'"
+            what = f"the working directory {self.cwd}" if error.filename == self.cwd else f"'{argv[0]}'"
             raise AgentError(
                 f"cannot start the agent: {what}: {error.strerror or error}",
                 hint=_REMEDIES.get(error.errno or 0)
@@ -259,13 +258,14 @@ def _filled(argument: str, fillings: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _written(files: Callable[[Path], Mapping[str, str]]) -> Iterator[Path]:
+def _written(files: Callable[[str], Mapping[str, str]]) -> Iterator[str]:
     """A folder with its files that nobody else may read."""
     with ExitStack() as until_gone:
         try:
             folder = until_gone.enter_context(temporary_folder())
             for name, text in files(folder).items():
-                (folder / name).write_text(text, encoding="utf-8")
+                with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
+                    file.write(text)
         except OSError as error:
             raise StateError(
                 f"cannot write the agent's context to a temporary file: {error.strerror}",
@@ -274,32 +274,34 @@ def _written(files: Callable[[Path], Mapping[str, str]]) -> Iterator[Path]:
         yield folder
 
 
-def need_folder(cwd: Path | None) -> None:
+def need_folder(cwd: str | None) -> None:
     """See whether a program could start in `agent.cwd`.
 
     Raises:
         UnavailableError: it is not a folder.
     """
-    if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112  never raises
+    if cwd is not None and not os.path.isdir(cwd):
         raise UnavailableError(f"agent.cwd, {cwd}, is not a folder", hint=f"mkdir -p {_quoted(cwd)}")
 
 
-def find_program(name: str, *, path: str, folder: Path) -> str:
+def find_program(name: str, *, path: str, folder: str) -> str:
     """The program that would be started: looked for in `path`, or by its path as seen from `folder`.
 
     Raises:
         UnavailableError: there is none; or what it names in its first line to interpret it is not there, which is how
             a program that works in a shell fails under cron.
     """
-    found = program(str(folder / name) if "/" in name else name, path)
+    if "/" in name:
+        name = os.path.join(folder, name.removeprefix("./"))
+    found = program(name, path)
     if found is None and "/" in name:
-        raise _not_executable(folder / name)
+        raise _not_executable(name)
     if found is None:
         raise UnavailableError(
             f"the program '{name}' is not there or not executable; it was looked for in PATH={path}",
             hint="give its full path in agent.command, or run gradent install-cron in a shell that finds it",
         )
-    interpreter = _interpreter(Path(found))
+    interpreter = _interpreter(found)
     if interpreter is not None and interpreter.endswith("\r"):
         raise UnavailableError(
             f"the lines of {found} end as on Windows, so that nothing can interpret it",
@@ -313,27 +315,27 @@ def find_program(name: str, *, path: str, folder: Path) -> str:
     return found
 
 
-def _quoted(path: str | Path) -> str:
+def _quoted(path: str) -> str:
     from shlex import quote
 
-    return quote(str(path))
+    return quote(path)
 
 
-def _not_executable(program: Path) -> UnavailableError:
-    if os.path.isdir(program):  # noqa: PTH112  never raises
+def _not_executable(program: str) -> UnavailableError:
+    if os.path.isdir(program):
         return UnavailableError(f"{program} is a folder, and no program", hint="name the program in agent.command")
-    if os.path.exists(program):  # noqa: PTH110  never raises
+    if os.path.exists(program):
         return UnavailableError(f"the program {program} may not be executed", hint=f"chmod +x {_quoted(program)}")
     return UnavailableError(f"there is no program {program}", hint="give its full path in agent.command")
 
 
-def _interpreter(program: Path) -> str | None:
+def _interpreter(program: str) -> str | None:
     """What the first line of a script names: `/bin/sh`, or `node` of `/usr/bin/env node`. None for other programs."""
     with suppress(OSError):
-        with program.open("rb") as file:
+        with open(program, "rb") as file:
             first = file.read(256).split(b"\n")[0]
         words = re.findall(r"[^ \t]+", os.fsdecode(first[2:])) if first.startswith(b"#!") else []
-        if words and Path(words[0]).name == "env":
+        if words and os.path.basename(words[0]) == "env":
             return _of_env(words[1:]) or words[0]
         return words[0] if words else None
     return None

@@ -8,7 +8,6 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from math import inf
-from pathlib import Path
 from time import monotonic
 
 from gradent_cli.agents import RunContext, ToolCallTracker
@@ -46,7 +45,7 @@ class Reader:
     than all the rest of a run.
     """
 
-    def __init__(self, context: RunContext, events: Path) -> None:
+    def __init__(self, context: RunContext, events: str) -> None:
         self._tools: ToolCallTracker = context.tools
         self._log = context.log
         self._used = context.used
@@ -278,7 +277,7 @@ class _EventFile:
     A line that is too long is no event.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDONLY)
         self._offset = 0  # where `_begun` starts, the line whose end has not come
         self._begun = b""

@@ -7,18 +7,15 @@ import os
 import sys
 from contextlib import suppress
 
-from gradent_cli.annotations import TYPE_CHECKING, NoReturn
+from gradent_cli.annotations import NoReturn
 from gradent_cli.cli import streams
 from gradent_cli.errors import GradentError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class _Door:
     """What must still be known when a command has failed."""
 
-    config: "Path | None" = None
+    config: str | None = None
 
 
 door = _Door()
@@ -74,7 +71,7 @@ def _admit_bug(error: Exception) -> int:
 
     config = door.config
     with suppress(GradentError):
-        config = config or paths.config_file(None, os.environ)
+        config = config or str(paths.config_file(None, os.environ))
     bug = logs.admit_bug(error, config, os.environ)
     streams.say(bug.message, bug.hint)
     return bug.exit_code

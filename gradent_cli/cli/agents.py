@@ -4,13 +4,13 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
-from pathlib import Path
 
 from gradent_cli.annotations import TYPE_CHECKING
 from gradent_cli.dataclass import replace
 
 if TYPE_CHECKING:
     import sqlite3
+    from pathlib import Path
 
     from pydantic import SecretStr
 
@@ -51,6 +51,8 @@ def study_agent(
     config: "Config", environ: Mapping[str, str], connection: "sqlite3.Connection", *, dry_run: bool
 ) -> "StudyAgent":
     """The built-in agent with its sources and calendars; a dry run reads them and writes nothing."""
+    from pathlib import Path
+
     from gradent_cli.agents.study.agent import StudyAgent
     from gradent_cli.agents.study.cache import FeedCache
     from gradent_cli.agents.study.rules import Rules
@@ -58,16 +60,16 @@ def study_agent(
     from gradent_cli.agents.study.store import Store
     from gradent_cli.frequency import zone_of
 
-    study, store = config.settings.study, Store(connection)
+    study, state, store = config.settings.study, Path(config.state_dir), Store(connection)
     zone = zone_of(study.timezone, environ)
-    cache = FeedCache(config.state_dir / "feeds", now=datetime.now(UTC), read_only=dry_run)
+    cache = FeedCache(state / "feeds", now=datetime.now(UTC), read_only=dry_run)
     return StudyAgent(
         sources=[
             open_source(
                 source.kind,
                 name=source.name,
                 url=_secret(source.url),
-                path=source.path,
+                path=_path(source.path),
                 token=_secret(source.token),
                 expires=source.expires,
                 cache=cache,
@@ -78,9 +80,15 @@ def study_agent(
         store=store,
         rules=Rules.from_settings(study),
         zone=zone,
-        plan_path=None if dry_run else study.plan_ics or config.state_dir / "plan.ics",
+        plan_path=None if dry_run else _path(study.plan_ics) or state / "plan.ics",
         publisher=_publisher(study.calendar, connection, store, zone, dry_run=dry_run),
     )
+
+
+def _path(text: str | None) -> "Path | None":
+    from pathlib import Path
+
+    return None if text is None else Path(text)
 
 
 def _calendar(busy: "BusySettings", cache: "FeedCache") -> "Calendar":
@@ -90,7 +98,7 @@ def _calendar(busy: "BusySettings", cache: "FeedCache") -> "Calendar":
         busy.kind,
         name=busy.name,
         url=_secret(busy.url),
-        path=busy.path,
+        path=_path(busy.path),
         username=busy.username,
         password=_secret(busy.password),
         all_day=busy.all_day,
@@ -126,14 +134,14 @@ def _own_environment(
     path = History(connection).fact("path") if trigger != "manual" else None
     given = {
         **environ,
-        "GRADENT_CONFIG": str(config.path),
+        "GRADENT_CONFIG": config.path,
         **({"GRADENT_DRY_RUN": "1"} if dry_run else {}),
         **({"PATH": path} if path else {}),
         **{name: value.get_secret_value() for name, value in config.settings.agent.env.items()},
     }
     path = given.get("PATH", os.defpath)
-    ours = Path(sys.executable).parent
-    if program("gradent", path) is None and (ours / "gradent").exists():
+    ours = os.path.dirname(sys.executable)
+    if program("gradent", path) is None and os.path.exists(f"{ours}/gradent"):
         given["PATH"] = f"{path}{os.pathsep}{ours}"  # at the end: nothing else of ours is to be found first
     return given
 
@@ -180,7 +188,7 @@ def _llm_agent(config: "Config", environ: Mapping[str, str]) -> "LlmAgent":
 
 def _ourselves(config: "Config", command: str) -> list[str]:
     """The argv of one of our own commands; -P: the folder of the run is not to lend its modules to gradent itself."""
-    return [sys.executable, "-P", "-u", "-m", "gradent_cli", "--config", str(config.path), command]
+    return [sys.executable, "-P", "-u", "-m", "gradent_cli", "--config", config.path, command]
 
 
 def _secret(value: "SecretStr | None") -> str | None:

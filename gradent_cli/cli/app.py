@@ -56,7 +56,8 @@ def _root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    context.obj = door.config = paths.config_file(config, os.environ)
+    context.obj = paths.config_file(config, os.environ)
+    door.config = str(context.obj)
 
 
 app.command("run")(run_commands.run)

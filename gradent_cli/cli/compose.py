@@ -3,10 +3,10 @@
 It knows nothing of Typer, so that a run that cron starts does not wait for it (see `short`).
 """
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime, tzinfo
-from pathlib import Path
 
 from gradent_cli.annotations import TYPE_CHECKING
 from gradent_cli.dataclass import replace
@@ -29,21 +29,23 @@ _WAITED_FOR_OTHERS = 60.0
 """Seconds that a process waits until another one has sent what it sends, at most; that one stops after 30."""
 
 
-def load_or_tell(path: Path, environ: Mapping[str, str], *, trigger: str) -> "Config":
+def load_or_tell(path: str, environ: Mapping[str, str], *, trigger: str) -> "Config":
     """The config, which is kept for `snapshot.load`; one that is refused is told, as far as it says to whom.
 
     Raises:
         ConfigError: it is refused.
     """
+    from pathlib import Path
+
     from gradent_cli import snapshot
     from gradent_cli.config import load, salvage
     from gradent_cli.errors import ConfigError
 
-    key = snapshot.key(str(path), environ)
+    key = snapshot.key(path, environ)
     try:
-        config = load(path, environ)
+        config = load(Path(path), environ)
     except ConfigError as error:
-        rest = salvage(path, environ)
+        rest = salvage(Path(path), environ)
         if rest is not None:
             tell_that_it_did_not_start(rest, environ, error.message, trigger=trigger)
         raise
@@ -69,7 +71,7 @@ def walk(
         tools = open_tools(config, environ, watch, trigger=trigger, dry_run=dry_run, force=force)
         return run_once(replace(tools, mended=mended), trigger=trigger, if_due=if_due and not mended)
 
-    database = config.state_dir / "gradent.db"
+    database = f"{config.state_dir}/gradent.db"
     try:
         before = _identity(database)
         try:
@@ -113,16 +115,16 @@ def open_tools(
     redact = Redactor(config.secrets)
     if not dry_run:
         make_private_directory(state)
-    connection = open_database(state / "gradent.db", scratch=dry_run)
+    connection = open_database(f"{state}/gradent.db", scratch=dry_run)
     history = History(connection)
     slots = open_slots(config, history, environ, read_only=dry_run)
-    log = ignore if dry_run else Log(state / "gradent.log", redact).write
+    log = ignore if dry_run else Log(f"{state}/gradent.log", redact).write
     return Tools(
         agent=open_agent(config, environ, connection, trigger=trigger, dry_run=dry_run),
         history=history,
         slots=slots,
         failures=Failures(connection),
-        lock=nullcontext() if dry_run else lock.held(state / "gradent.lock", now=datetime.now(UTC), wait=_LOOK),
+        lock=nullcontext() if dry_run else lock.held(f"{state}/gradent.lock", now=datetime.now(UTC), wait=_LOOK),
         messenger=open_messenger(config, connection, environ, redact, log, send=not dry_run),
         clock=lambda: datetime.now(UTC),
         zone=_zone(config, environ),
@@ -146,31 +148,33 @@ def _tidy(connection: "sqlite3.Connection", config: "Config") -> None:
 
     kept, now = config.settings.history, datetime.now(UTC)
     prune(connection, now, max_runs=kept.max_runs, max_age=kept.max_age)
-    feeds = config.state_dir / "feeds"
-    if feeds.exists():
+    feeds = f"{config.state_dir}/feeds"
+    if os.path.exists(feeds):
+        from pathlib import Path
+
         from gradent_cli.agents.study.cache import FeedCache
 
-        FeedCache(feeds, now=now).tidy()
+        FeedCache(Path(feeds), now=now).tidy()
 
 
-def _set_aside(database: Path, damaged: object) -> str:
+def _set_aside(database: str, damaged: object) -> str:
     """Put a new database in the place of the damaged one; a sentence for the person.
 
     Empty when another process that saw the same damage was quicker: `damaged` tells one file from another.
     """
-    from gradent_cli import damage, lock
+    from gradent_cli import lock, salvage
 
     now = datetime.now(UTC)
-    with lock.held(database.with_name("gradent.lock"), now=now, wait=_LOOK):
+    with lock.held(f"{os.path.dirname(database)}/gradent.lock", now=now, wait=_LOOK):
         if _identity(database) != damaged:
             return ""
-        aside = damage.set_aside(database, now)
+        aside = salvage.set_aside(database, now)
     return f"The database was damaged. It is kept as {aside.path.name}; the new one: {aside.in_words()}."
 
 
-def _identity(path: Path) -> object:
+def _identity(path: str) -> object:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return found.st_dev, found.st_ino
@@ -194,8 +198,8 @@ def tell_that_it_did_not_start(config: "Config", environ: Mapping[str, str], err
     run = replace(run, status="failure", finished_at=now, error=redact(error))
     try:
         make_private_directory(config.state_dir)
-        connection = open_database(config.state_dir / "gradent.db")
-        log = Log(config.state_dir / "gradent.log", redact).write
+        connection = open_database(f"{config.state_dir}/gradent.db")
+        log = Log(f"{config.state_dir}/gradent.log", redact).write
         messenger = open_messenger(config, connection, environ, redact, log, send=True)
         history, failures = History(connection), Failures(connection)
         messenger.open(run.id, complete=False)  # of a config that is refused, other channels may have been lost
@@ -241,13 +245,13 @@ def open_messenger(
     def clock() -> datetime:
         return datetime.now(UTC)
 
-    outbox = Outbox(connection, state / "gradent.db", clock=clock, trouble=say)
+    outbox = Outbox(connection, f"{state}/gradent.db", clock=clock, trouble=say)
     dispatch = Dispatch(
         open_channels(config.settings) if send else (),
         redact,
         ledger=outbox,
-        turn=lock.held(state / "outbox.lock", now=clock(), wait=_WAITED_FOR_OTHERS),
-        busy=lambda: lock.is_held(state / "outbox.lock"),
+        turn=lock.held(f"{state}/outbox.lock", now=clock(), wait=_WAITED_FOR_OTHERS),
+        busy=lambda: lock.is_held(f"{state}/outbox.lock"),
     )
     return Messenger(
         outbox,

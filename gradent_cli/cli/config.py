@@ -271,7 +271,9 @@ def _follow(config: "Config") -> None:
     job = this_job(config)
 
     def line() -> str | None:
-        return cron.follow(job.config, job.expression, flush=job.flush, state_dir=config.state_dir, environ=os.environ)
+        return cron.follow(
+            job.config, job.expression, flush=job.flush, state_dir=Path(config.state_dir), environ=os.environ
+        )
 
     def elsewhere() -> str | None:
         return schedulers.follow(job, os.environ)

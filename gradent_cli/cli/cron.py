@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gradent_cli.annotations import StrPath
 from gradent_cli.cli import schedulers as others
 from gradent_cli.cli import terminal
 
@@ -66,12 +67,12 @@ def install_cron(
         others.show_all(job, once)
         return
     cron.require_importable(interpreter, os.environ)
-    crontab = cron.Crontab(config.state_dir, os.environ)
+    crontab = cron.Crontab(Path(config.state_dir), os.environ)
     before = crontab.read()
-    installed = block.installed(before, config.path)
+    installed = block.installed(before, job.config)
     caught_up = any(map(block.catches_up, installed or ()))
     lines = caught if catch_up or (catch_up is None and caught_up) else once
-    after = block.install(cron.without_canary(before, config.path), config.path, lines)
+    after = block.install(cron.without_canary(before, job.config), job.config, lines)
     if dry_run:
         _show_difference(before, after)
     else:
@@ -204,9 +205,9 @@ def _verify(config: "Config", crontab: "Crontab", interpreter: Path) -> None:
         with Interrupts() as interrupts:
             answer = canary.fire(
                 crontab,
-                config.path,
+                Path(config.path),
                 interpreter,
-                config.state_dir / "canary.json",
+                Path(config.state_dir, "canary.json"),
                 watch=watch,
                 shield=interrupts.shield,
             )
@@ -231,23 +232,22 @@ def _state_dir(config_file: Path) -> Path:
     from gradent_cli.errors import ConfigError
 
     try:
-        return load(config_file, os.environ).state_dir
+        return Path(load(config_file, os.environ).state_dir)
     except ConfigError:
-        configured = os.environ.get("GRADENT_STATE_DIR")
-        return paths.state_dir(config_file, Path(configured) if configured else None, os.environ)
+        return paths.state_dir(config_file, os.environ.get("GRADENT_STATE_DIR") or None, os.environ)
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def _remember(state_dir: Path, key: str, value: str) -> None:
+def _remember(state_dir: StrPath, key: str, value: str) -> None:
     from gradent_cli.database import open_database
     from gradent_cli.files import make_private_directory
     from gradent_cli.history import History
 
     make_private_directory(state_dir)
-    with closing(open_database(state_dir / "gradent.db")) as connection:
+    with closing(open_database(os.path.join(state_dir, "gradent.db"))) as connection:
         History(connection).remember(key, value)
 
 

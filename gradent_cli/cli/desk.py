@@ -55,14 +55,14 @@ class Desk:
     def writing(self) -> Iterator[Store]:
         """The store to write to, which may be there for the first time."""
         make_private_directory(self.config.state_dir)
-        with closing(open_database(self.config.state_dir / "gradent.db")) as connection:
+        with closing(open_database(f"{self.config.state_dir}/gradent.db")) as connection:
             yield Store(connection)
 
 
 def open_desk(context: typer.Context) -> Desk:
     """What is known now, by the config that the command line names."""
     config = load(context.obj, os.environ)
-    connection = open_database(config.state_dir / "gradent.db", read_only=True)
+    connection = open_database(f"{config.state_dir}/gradent.db", read_only=True)
     store = Store(connection)
     return Desk(
         config=config,

@@ -46,7 +46,7 @@ def _converse(config: "Config", event_file: Path, context_file: Path) -> None:
     from gradent_cli.history import History
 
     zone = zone_of(config.settings.study.timezone, os.environ)
-    history = History(open_database(config.state_dir / "gradent.db", read_only=True))
+    history = History(open_database(f"{config.state_dir}/gradent.db", read_only=True))
     perform(
         Model.from_settings(config.settings.llm),
         Limits.from_settings(config.settings.llm, spent_today=history.spent(midnight(datetime.now(zone)))),

@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,7 +44,7 @@ def status(
     if as_json:
         terminal.document(found)
     else:
-        typer.echo(render.status_page(found, config.path, local_zone(os.environ), datetime.now(UTC)))
+        typer.echo(render.status_page(found, Path(config.path), local_zone(os.environ), datetime.now(UTC)))
 
 
 def history(
@@ -85,7 +86,7 @@ def history(
 def _database(config: "Config") -> "sqlite3.Connection":
     from gradent_cli.database import open_database
 
-    return open_database(config.state_dir / "gradent.db", read_only=True)
+    return open_database(f"{config.state_dir}/gradent.db", read_only=True)
 
 
 def _look(config: "Config", connection: "sqlite3.Connection") -> dict[str, Any]:
@@ -98,7 +99,7 @@ def _look(config: "Config", connection: "sqlite3.Connection") -> dict[str, Any]:
 
     settings = config.settings
     past = History(connection)
-    outbox = Outbox(connection, config.state_dir / "gradent.db")
+    outbox = Outbox(connection, f"{config.state_dir}/gradent.db")
     now = datetime.now(UTC)
     expression = config.cron_expression
     slots = open_slots(config, past, os.environ, read_only=True)
@@ -138,7 +139,7 @@ def _line(config: "Config", past: "History", now: datetime) -> tuple[str | None,
     try:
         if (elsewhere := schedulers.look(this_job(config), os.environ)) is not None:
             return elsewhere
-        found = found_in(Crontab(config.state_dir, os.environ).read(), config, past, os.environ)
+        found = found_in(Crontab(Path(config.state_dir), os.environ).read(), config, past, os.environ)
         drift = [difference.sentence for difference in drifted(config, found, os.environ, now)]
     except GradentError as error:
         return None, [error.message + (f" ({error.hint})" if error.hint else "")]

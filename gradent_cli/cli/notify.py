@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -88,13 +89,13 @@ def flush(
 
     loaded = config.load(context.obj, os.environ)
     make_private_directory(loaded.state_dir)
-    if lock.is_held(loaded.state_dir / "gradent.lock", wait=_SHORT_RUN):
+    if lock.is_held(f"{loaded.state_dir}/gradent.lock", wait=_SHORT_RUN):
         if not quiet:
             typer.echo("A run is going on; it sends what waits when it ends.")
         return
     redact = Redactor(loaded.secrets)
-    connection = open_database(loaded.state_dir / "gradent.db")
-    log = Log(loaded.state_dir / "gradent.log", redact).write
+    connection = open_database(f"{loaded.state_dir}/gradent.db")
+    log = Log(f"{loaded.state_dir}/gradent.log", redact).write
     messenger = open_messenger(loaded, connection, os.environ, redact, log, send=True)
     messenger.open()
     deliveries = messenger.finish(SEND_SECONDS)
@@ -104,7 +105,7 @@ def flush(
     if quiet:
         return
     sent = sum(delivery.status == "sent" for delivery in deliveries)
-    backlogs = Outbox(connection, loaded.state_dir / "gradent.db").backlogs()
+    backlogs = Outbox(connection, f"{loaded.state_dir}/gradent.db").backlogs()
     nothing = "Nothing was sent." if backlogs else "Nothing waits."
     typer.echo(f"Sent {count(sent, 'message')}." if sent else nothing)
     for backlog in backlogs:
@@ -117,7 +118,7 @@ def _reopen(config: "Config", channels: list[str]) -> None:
     from gradent_cli.database import open_database
     from gradent_cli.outbox import Outbox
 
-    path = config.state_dir / "gradent.db"
+    path = Path(config.state_dir, "gradent.db")
     if not path.exists():
         return
     outbox = Outbox(open_database(path), path)

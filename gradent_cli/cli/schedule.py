@@ -3,6 +3,7 @@
 import os
 from contextlib import closing
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,7 +35,7 @@ def explain(
     if as_json:
         terminal.document([render.upcoming_document(run, zone) for run in runs])
         return
-    history = History(open_database(config.state_dir / "gradent.db", read_only=True))
+    history = History(open_database(f"{config.state_dir}/gradent.db", read_only=True))
     obstacle = _obstacle(config, pause_of(history), now, runs[-1].at, zone)
     typer.echo(render.upcoming_page(runs, in_words(config.cron_expression), obstacle, zone, now))
 
@@ -111,7 +112,7 @@ def _change_pause(config: "Config", wanted: "Pause | None") -> "Pause | None":
     from gradent_cli.history import History
 
     make_private_directory(config.state_dir)
-    with closing(open_database(config.state_dir / "gradent.db")) as connection:
+    with closing(open_database(f"{config.state_dir}/gradent.db")) as connection:
         history = History(connection)
         before, now = pause_of(history), datetime.now(UTC)
         if wanted is not None:
@@ -141,9 +142,9 @@ def _installed(config: "Config") -> bool:
     from gradent_cli.schedulers.cron import Crontab
 
     try:
-        if schedulers.where(config.path, os.environ):
+        if schedulers.where(Path(config.path), os.environ):
             return True
-        return bool(block.installed(Crontab(config.state_dir, os.environ).read(), config.path))
+        return bool(block.installed(Crontab(Path(config.state_dir), os.environ).read(), Path(config.path)))
     except CrontabError:
         return True
     except UnavailableError:

@@ -7,7 +7,6 @@ the one before. Every other line is Typer's.
 import gc
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from gradent_cli.dataclass import dataclass
 
@@ -53,9 +52,9 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int | None:
     from gradent_cli import snapshot
     from gradent_cli.cli import compose, door, streams
 
-    door.config = Path(line.config)
+    door.config = line.config
     trigger = line.trigger or compose.who_fired()
-    config = snapshot.load(line.config, environ) or compose.load_or_tell(door.config, environ, trigger=trigger)
+    config = snapshot.load(line.config, environ) or compose.load_or_tell(line.config, environ, trigger=trigger)
     outcome = compose.walk(
         config, environ, compose.ignore, trigger=trigger, dry_run=False, force=False, if_due=line.if_due
     )

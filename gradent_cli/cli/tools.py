@@ -85,7 +85,7 @@ def call(
     if dry_run:
         state = _place_of_dry_run(events)
     else:
-        state = config.state_dir
+        state = Path(config.state_dir)
         make_private_directory(state)
     with _turn(state, events), closing(_opened(config, state)) as connection:
         agent = study_agent(config, environ, connection, dry_run=dry_run)
@@ -115,8 +115,8 @@ def _opened(config: "Config", state: Path) -> "sqlite3.Connection":
     from gradent_cli.database import copy_database, open_database
 
     database = state / "gradent.db"
-    if state != config.state_dir:
-        copy_database(config.state_dir / "gradent.db", database)
+    if state != Path(config.state_dir):
+        copy_database(f"{config.state_dir}/gradent.db", database)
     return open_database(database)
 
 

@@ -68,14 +68,15 @@ _BOM = "\ufeff"
 class Config:
     """A config as it counts.
 
-    `state_dir` is absolute. `origins` says for every dotted key whether its value comes from `file`, `default` or
-    `environment NAME`. `secrets` are the values that must not be shown; those of fewer than six characters (a `1` in
-    `agent.env`) are left out, as nothing readable would be left of a text without them. `warnings` are sentences.
+    `path` and `state_dir` are absolute. `origins` says for every dotted key whether its value comes from `file`,
+    `default` or `environment NAME`. `secrets` are the values that must not be shown; those of fewer than six characters
+    (a `1` in `agent.env`) are left out, as nothing readable would be left of a text without them. `warnings` are
+    sentences.
     """
 
-    path: Path
+    path: str
     settings: Settings
-    state_dir: Path
+    state_dir: str
     origins: Mapping[str, str]
     secrets: tuple[str, ...]
     warnings: tuple[str, ...] = ()
@@ -209,11 +210,11 @@ def _judge(
     settings = _settled(given, path.parent, environ)
     secrets = list(_secrets(settings))
     origins = {key: _origin(key, document, variables) for key in flat(_dumped(settings, reveal=False))}
-    configured = Path(environ["GRADENT_STATE_DIR"]) if environ.get("GRADENT_STATE_DIR") else settings.state_dir
+    configured = environ.get("GRADENT_STATE_DIR") or settings.state_dir
     return Config(
-        path=path,
+        path=str(path),
         settings=settings,
-        state_dir=paths.state_dir(path, configured, environ),
+        state_dir=str(paths.state_dir(path, configured, environ)),
         origins=origins,
         secrets=tuple(secret for _, secret in secrets if len(secret) >= _SHORTEST_SECRET),
         warnings=(
@@ -256,8 +257,8 @@ def _variables(environ: Mapping[str, str]) -> tuple[list[Variable], list[Problem
 def _settled(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Settings:
     """With absolute paths, and a name of its own for every source and calendar."""
 
-    def absolute(path: Path | None) -> Path | None:
-        return None if path is None else paths.absolute(path, environ, base=folder)
+    def absolute(path: str | None) -> str | None:
+        return None if path is None else str(paths.absolute(path, environ, base=folder))
 
     agent, study = settings.agent, settings.study
     # A source's name is part of its assignments' ids, and has always made way for the name given to a calendar.
@@ -281,11 +282,11 @@ def _names(places: Sequence[SourceSettings | BusySettings], taken: Sequence[str]
 
     A file whose stem has gone to another one is called by its whole name, any other place with the same name `-2`.
     """
-    files = [place.path for place in places if place.path is not None and not place.name]
+    files = [Path(place.path) for place in places if place.path is not None and not place.name]
     names = [""] * len(places)
     for number, place in sorted(enumerate(places), key=lambda numbered: not numbered[1].name):
         name, tries = place.plain_name(), 1
-        path = None if place.name else place.path
+        path = None if place.name or place.path is None else Path(place.path)
         if name in (*names, *taken) and path is not None and _alike(path, files):
             name = path.name
         while name in names or (not place.name and name in taken):
@@ -357,7 +358,7 @@ def _dumped(settings: Settings, *, reveal: bool) -> dict[str, Any]:
 
 def values(config: Config, *, reveal: bool = False) -> dict[str, Any]:
     """Every value as a TOML document would hold it; None where nothing is set. Secrets are masked unless revealed."""
-    return {**_dumped(config.settings, reveal=reveal), "state_dir": str(config.state_dir)}
+    return {**_dumped(config.settings, reveal=reveal), "state_dir": config.state_dir}
 
 
 def value_of(config: Config, key: str, *, reveal: bool = False) -> Any:

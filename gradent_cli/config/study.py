@@ -3,6 +3,7 @@
 from datetime import timedelta
 from difflib import get_close_matches
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -59,7 +60,7 @@ class _Place(Table):
     def plain_name(self) -> str:
         """The given name, else the host of the URL or the stem of the file."""
         if self.name or self.url is None:
-            return self.name or (self.path.stem if self.path else "")
+            return self.name or (Path(self.path).stem if self.path else "")
         return urlsplit(self.url.get_secret_value()).hostname or ""
 
 

@@ -1,11 +1,11 @@
 """The kinds of value that a config holds, and how one is refused: with why, and never quoting a secret."""
 
 import ipaddress
+import os
 import re
 from collections.abc import Collection, Sequence
 from datetime import date, datetime, time, timedelta
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
@@ -69,12 +69,11 @@ def _day(value: object) -> date:
         raise BadValueError(f'{quoted(str(value))} is not a day; write it as "2027-01-31"') from error
 
 
-def _file_path(value: object) -> Path:
-    if isinstance(value, Path):
-        return value
-    if not _text(value):
+def _file_path(value: object) -> str:
+    text = _text(os.fspath(value) if isinstance(value, os.PathLike) else value)
+    if not text:
         raise BadValueError("must not be empty")
-    return Path(without_nul(_text(value)))
+    return without_nul(text)
 
 
 def without_nul(text: str) -> str:
@@ -97,7 +96,7 @@ def _spelled_secret(secret: SecretStr, info: SerializationInfo) -> str:
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(durations.spell)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day), PlainSerializer(lambda at: f"{at:%H:%M}")]
 Day = Annotated[date, BeforeValidator(_day), PlainSerializer(date.isoformat)]
-FilePath = Annotated[Path, BeforeValidator(_file_path), PlainSerializer(str)]
+FilePath = Annotated[str, BeforeValidator(_file_path)]
 Argument = Annotated[str, AfterValidator(without_nul)]
 Secret = Annotated[SecretStr, PlainSerializer(_spelled_secret)]
 

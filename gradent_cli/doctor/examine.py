@@ -36,11 +36,12 @@ def examine(config_file: Path, environ: Mapping[str, str], now: datetime) -> tup
     if config is None:
         return (*checks, clock(None, now, zone), daemon())
     past, state = _state(config)
+    folder = Path(config.state_dir)
     checks += [
         *state,
         *_pause(past, now, zone),
-        _lock(config.state_dir),
-        disk(config.state_dir, _free(config.state_dir)),
+        _lock(folder),
+        disk(folder, _free(folder)),
     ]
     checks += [clock(past, now, zone), *schedule(config, past, environ, now)]
     checks += [
@@ -114,7 +115,7 @@ def _state(config: "Config") -> "tuple[History | None, list[Check]]":
     from gradent_cli.database import REMEDY, open_database, sound
     from gradent_cli.history import History
 
-    folder = config.state_dir
+    folder = Path(config.state_dir)
     present = _nearest(folder)
     if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
         unfit = failed(
@@ -229,7 +230,7 @@ def _program(config: "Config", past: "History | None", environ: Mapping[str, str
     given = agent.env.get("PATH")
     path = given.get_secret_value() if given else (past.fact("path") if past is not None else None)
     found = find_program(
-        agent.command[0], path=path or environ.get("PATH", os.defpath), folder=agent.cwd or Path.home()
+        agent.command[0], path=path or environ.get("PATH", os.defpath), folder=agent.cwd or str(Path.home())
     )
     if mcp.is_asked_for(agent.command):
         mcp.need_package()
@@ -241,7 +242,7 @@ def _function(config: "Config") -> str:
 
     agent = config.settings.agent
     function = function_of(agent)
-    need_package(function, agent.cwd or Path.home())
+    need_package(function, Path(agent.cwd or Path.home()))
     return f"a Python function, {agent.callable or agent.kind}"
 
 

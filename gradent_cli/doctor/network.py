@@ -33,7 +33,7 @@ def network(config: "Config", now: datetime, zone: tzinfo) -> list[Check]:
         elif place.url is not None:
             reach.append(_reaching(f"{kind} {place.name}", place.url.get_secret_value()))
         elif place.path is not None:
-            files.append(_file(f"{kind} {place.name}", place.path))
+            files.append(_file(f"{kind} {place.name}", Path(place.path)))
     reach += [_asking(f"calendar {busy.name}", busy, own=False) for busy in study.busy if busy.kind == "caldav"]
     if study.calendar.url is not None:
         reach.append(_asking("study calendar", study.calendar, own=True))
@@ -59,7 +59,7 @@ def backlogs(config: "Config", zone: tzinfo) -> Iterator[Check]:
     from gradent_cli.database import open_database
     from gradent_cli.outbox import Outbox
 
-    path = config.state_dir / "gradent.db"
+    path = f"{config.state_dir}/gradent.db"
     try:
         backlogs = Outbox(open_database(path, read_only=True), path).backlogs()
     except StateError:  # which has a check of its own

@@ -28,18 +28,18 @@ def found_in(crontab: bytes, config: "Config", past: "History | None", environ: 
     """
     from gradent_cli.schedulers import block, cron
 
-    lines = block.installed(crontab, config.path)
+    lines = block.installed(crontab, Path(config.path))
     interpreters = {words[0] for words in map(block.command, lines or ()) if words}
     troubles = (cron.interpreter_trouble(name, environ) for name in sorted(interpreters - {_this_python()}))
     installed_at = past.fact("installed_at") if past is not None else None
     return drift.Found(
         lines=lines,
-        canary=block.installed(crontab, block.canary(config.path)) is not None,
+        canary=block.installed(crontab, block.canary(Path(config.path))) is not None,
         interpreter_trouble=next((trouble for trouble in troubles if trouble), None),
         daemon_running=cron.daemon_running(),
         how_to_start=cron.how_to_start(),
         installed_at=datetime.fromisoformat(installed_at) if installed_at else None,
-        written_at=cron.Crontab(config.state_dir, environ).written_at(),
+        written_at=cron.Crontab(Path(config.state_dir), environ).written_at(),
         fired_at=past.fired_at() if past is not None else None,
     )
 
@@ -72,7 +72,7 @@ def schedule(config: "Config", past: "History | None", environ: Mapping[str, str
     from gradent_cli import schedulers
 
     try:
-        elsewhere = schedulers.where(config.path, environ)
+        elsewhere = schedulers.where(Path(config.path), environ)
     except GradentError as error:
         yield refused("scheduler", error)
         elsewhere = {}
@@ -106,7 +106,7 @@ def _crontab(config: "Config", past: "History | None", environ: Mapping[str, str
     from gradent_cli.schedulers import block, cron
 
     try:
-        crontab = cron.Crontab(config.state_dir, environ).read()
+        crontab = cron.Crontab(Path(config.state_dir), environ).read()
         found = found_in(crontab, config, past, environ)
     except GradentError as error:
         yield time_zone(config.settings.study.timezone, environ, {}, now)
@@ -114,7 +114,7 @@ def _crontab(config: "Config", past: "History | None", environ: Mapping[str, str
         if isinstance(error, CrontabError):
             yield daemon()
         return
-    variables = block.variables(crontab, config.path)
+    variables = block.variables(crontab, Path(config.path))
     yield time_zone(config.settings.study.timezone, environ, variables, now)
     differences = drifted(config, found, environ, now)
     if found.lines is None and found.installed_at is None:

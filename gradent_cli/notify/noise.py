@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import takewhile
-from urllib.parse import urlsplit
 
 from gradent_cli.dataclass import dataclass
 from gradent_cli.frequency import next_times
@@ -191,4 +190,6 @@ def _outside(runs: Iterable[datetime], quiet_hours: str) -> list[datetime]:
 
 def limit_of(server: str) -> int | None:
     """How many messages a day an ntfy server takes from somebody who does not pay; None when that is not known."""
+    from urllib.parse import urlsplit
+
     return _LIMITS.get((urlsplit(server).hostname or "").removeprefix("www."))

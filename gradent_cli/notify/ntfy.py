@@ -4,7 +4,6 @@ Its limits and its errors' `code` are as measured on ntfy 2.11; the codes are li
 """
 
 import json
-from urllib.parse import urlsplit
 
 from gradent_cli.annotations import TYPE_CHECKING, Any, Literal
 from gradent_cli.errors import NotifyError
@@ -61,6 +60,8 @@ class Ntfy:
     @property
     def where(self) -> str:
         """Scheme and host, and the first half of the topic, nine characters at most."""
+        from urllib.parse import urlsplit
+
         url = urlsplit(self._url)
         topic = self._topic[: min(9, len(self._topic) // 2)]
         return f"{url.scheme}://{url.netloc.rpartition('@')[2]}, topic {topic}…"

@@ -1,8 +1,10 @@
 """Who started this process: cron, as far as the processes above it tell."""
 
+import os
 import re
 from contextlib import suppress
-from pathlib import Path
+
+from gradent_cli.annotations import StrPath
 
 DAEMONS = frozenset({"cron", "crond", "CRON", "CROND"})
 """What cron daemons, and the children that they make for a job, are called."""
@@ -11,18 +13,18 @@ DAEMONS = frozenset({"cron", "crond", "CRON", "CROND"})
 _SYSTEMD_JOB = r"/cron-[^/]+\.service$"
 
 
-def fired_by_cron(proc: Path = Path("/proc")) -> bool:
+def fired_by_cron(proc: StrPath = "/proc") -> bool:
     """Whether a cron daemon is among the nearest ancestors of this process, or this is a job of systemd-cron.
 
     False where that cannot be seen.
     """
     with suppress(OSError):
-        if re.search(_SYSTEMD_JOB, (proc / "self" / "cgroup").read_text(errors="replace"), re.MULTILINE):
+        if re.search(_SYSTEMD_JOB, _text(f"{os.fspath(proc)}/self/cgroup"), re.MULTILINE):
             return True
     process = "self"
     for _ in range(8):  # cron, its child for the job, a shell, perhaps a wrapper such as nice or flock
         try:
-            name, parent = name_and_parent(proc / process)
+            name, parent = name_and_parent(f"{os.fspath(proc)}/{process}")
         except OSError:
             return False
         if name in DAEMONS:
@@ -31,11 +33,16 @@ def fired_by_cron(proc: Path = Path("/proc")) -> bool:
     return False
 
 
-def name_and_parent(process: Path) -> tuple[str, str]:
+def name_and_parent(process: StrPath) -> tuple[str, str]:
     """What a process is called, and its parent's id (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)."""
-    before, _, after = (process / "stat").read_text(errors="replace").rpartition(")")
+    before, _, after = _text(f"{os.fspath(process)}/stat").rpartition(")")
     name = before.partition("(")[2]
     if name == "busybox":
         # One program with many names; which of them is its first argument.
-        name = (process / "cmdline").read_text(errors="replace").partition("\0")[2].partition("\0")[0]
+        name = _text(f"{os.fspath(process)}/cmdline").partition("\0")[2].partition("\0")[0]
     return name, after.split()[1]
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
