@@ -36,6 +36,7 @@ NEVER = {
         "logging",
     ),
     *("dataclasses", "inspect", "hashlib", "tempfile", "shutil", "traceback", "secrets", "importlib.metadata"),
+    *("subprocess", "locale"),
 }
 """What a run with nothing to tell must not pay for when its config is known."""
 

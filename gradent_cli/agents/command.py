@@ -11,7 +11,6 @@ import os
 import re
 import selectors
 import struct
-import subprocess
 import termios
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -113,6 +112,7 @@ class CommandAgent:
             finally:
                 reader.say_what_is_not_logged()
                 reader.close()
+        assert tree.leader.returncode is not None  # noqa: S101  it was followed to its end
         return reader.report(tree.leader.returncode)
 
     def _files(self, context: RunContext, folder: Path) -> dict[str, str]:
@@ -133,7 +133,7 @@ class CommandAgent:
             "GRADENT_EVENTS": str(folder / "events"),
         }
 
-    def _start(self, context: RunContext, folder: Path) -> subprocess.Popen[bytes]:
+    def _start(self, context: RunContext, folder: Path) -> processes.Child:
         context_file = str(folder / "context.json")
         fillings = {
             "{prompt}": self.prompt,
@@ -147,15 +147,8 @@ class CommandAgent:
         files = {"prompt": str(folder / "prompt"), "context": context_file, "none": os.devnull}
         try:
             with open(files[stdin], "rb") as given:
-                return subprocess.Popen(
-                    argv,
-                    cwd=self.cwd,
-                    env=self._environ(context, folder),
-                    stdin=given,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,
-                )
+                environ = self._environ(context, folder)
+                return processes.Child(argv, environ=environ, stdin=given.fileno(), cwd=self.cwd)
         except OSError as error:
             what = f"the working directory {self.cwd}" if str(error.filename) == str(self.cwd) else f"'{argv[0]}'"
             raise AgentError(
@@ -172,7 +165,6 @@ class CommandAgent:
         recently = 0
         with selectors.DefaultSelector() as selector:
             for stream, take in ((tree.leader.stdout, reader.output), (tree.leader.stderr, reader.complaint)):
-                assert stream is not None  # noqa: S101  both are pipes
                 _widen(stream.fileno())
                 selector.register(stream, selectors.EVENT_READ, take)
             while True:
@@ -209,7 +201,7 @@ class CommandAgent:
                 pids = ", ".join(str(process.pid) for process in left)
                 context.log(f"{count(len(left), 'process', 'processes')} of the agent cannot be ended: {pids}")
             for stream in (tree.leader.stdout, tree.leader.stderr):
-                if stream is not None and not stream.closed:
+                if not stream.closed:
                     if reader is not None:
                         take = reader.output if stream is tree.leader.stdout else reader.complaint
                         with suppress(StateError):
@@ -227,8 +219,7 @@ def _widen(pipe: int) -> None:
 def _read_ready(selector: selectors.BaseSelector, tree: processes.Tree, context: RunContext) -> int:
     """Wait for output, at most `_LOOK`; where both pipes are closed, for the end. Returns how many bytes came."""
     if not selector.get_map():
-        with suppress(subprocess.TimeoutExpired):
-            tree.leader.wait(_LOOK)
+        tree.leader.wait(_LOOK)
         return 0
     got = 0
     for key, _ in selector.select(_LOOK):
