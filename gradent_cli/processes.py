@@ -61,6 +61,9 @@ class Child:
         self, argv: Sequence[str], *, environ: Mapping[str, str], stdin: int, cwd: str | os.PathLike[str] | None
     ) -> None:
         self.returncode: int | None = None
+        if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+            # As whoever started us left it: nobody would keep how a program ended (wait(2)).
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         with ExitStack() as theirs, ExitStack() as ours:
             self.stdout, output = _pipe(ours, theirs)
             self.stderr, complaints = _pipe(ours, theirs)

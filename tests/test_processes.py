@@ -145,6 +145,11 @@ def test_a_child_that_somebody_else_has_waited_for_did_not_succeed():
         assert child.poll() == 127
 
 
+def test_a_status_is_kept_though_ours_were_to_be_forgotten():
+    """Whoever ignores SIGCHLD passes that on to us, and the kernel would throw away how a program ends."""
+    assert python("signal.signal(signal.SIGCHLD, signal.SIG_IGN); print(child('sh', '-c', 'exit 7').wait(30))") == "7\n"
+
+
 def test_signals_that_python_ignores_end_a_child():
     """A program that writes into a closed pipe goes on for ever otherwise."""
     with started(["grep", "SigIgn", "/proc/self/status"]) as child:
