@@ -36,7 +36,7 @@ NEVER = {
         "logging",
     ),
     *("dataclasses", "inspect", "hashlib", "tempfile", "shutil", "traceback", "secrets", "importlib.metadata"),
-    *("subprocess", "locale"),
+    *("subprocess", "selectors", "locale", "termios"),
 }
 """What a run with nothing to tell must not pay for when its config is known."""
 

@@ -9,9 +9,8 @@ import fcntl
 import json
 import os
 import re
-import selectors
+import select
 import struct
-import termios
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
@@ -33,6 +32,7 @@ from gradent_cli.text import count
 _READ_BYTES = 65_536
 _PIPE_BYTES = 1_048_576
 Stdin = Literal["prompt", "context", "none"]
+_Taker = Callable[[bytes], None]
 _LOOK = 0.2
 """Seconds between two looks at whether the program itself has ended; a child of it may hold the pipes open for ever."""
 _BREATH = 0.002
@@ -163,31 +163,35 @@ class CommandAgent:
         idle = self.idle_timeout.total_seconds() if self.idle_timeout is not None else None
         looked = heard = monotonic()
         recently = 0
-        with selectors.DefaultSelector() as selector:
-            for stream, take in ((tree.leader.stdout, reader.output), (tree.leader.stderr, reader.complaint)):
-                _widen(stream.fileno())
-                selector.register(stream, selectors.EVENT_READ, take)
-            while True:
-                got = _read_ready(selector, tree, context)
-                now = monotonic()
-                if got:
-                    heard = now
-                    recently += got
-                    if now - looked < _LOOK:
-                        if got < _READ_BYTES // 2 and recently > _READ_BYTES:
-                            sleep(_BREATH)
-                        continue
-                looked, recently = now, 0
-                if reader.look():
-                    heard = now
-                if tree.over():
-                    break
-                if idle is not None and now - heard > idle:
-                    limit = spell(timedelta(seconds=idle))
-                    raise AgentTimeoutError(f"said nothing for {limit}, the limit of agent.idle_timeout")
-            with context.shield():
-                for key in selector.get_map().values():
-                    _read_rest(key.fd, key.data)
+        takers: dict[int, _Taker] = {
+            tree.leader.stdout.fileno(): reader.output,
+            tree.leader.stderr.fileno(): reader.complaint,
+        }
+        pipes = select.poll()
+        for pipe in takers:
+            _widen(pipe)
+            pipes.register(pipe, select.POLLIN)
+        while True:
+            got = _read_ready(pipes, takers, tree, context)
+            now = monotonic()
+            if got:
+                heard = now
+                recently += got
+                if now - looked < _LOOK:
+                    if got < _READ_BYTES // 2 and recently > _READ_BYTES:
+                        sleep(_BREATH)
+                    continue
+            looked, recently = now, 0
+            if reader.look():
+                heard = now
+            if tree.over():
+                break
+            if idle is not None and now - heard > idle:
+                limit = spell(timedelta(seconds=idle))
+                raise AgentTimeoutError(f"said nothing for {limit}, the limit of agent.idle_timeout")
+        with context.shield():
+            for pipe, take in takers.items():
+                _read_rest(pipe, take)
         reader.end()
 
     def _end(self, tree: processes.Tree, context: RunContext, reader: Reader | None) -> None:
@@ -216,27 +220,30 @@ def _widen(pipe: int) -> None:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-def _read_ready(selector: selectors.BaseSelector, tree: processes.Tree, context: RunContext) -> int:
+def _read_ready(pipes: select.poll, takers: dict[int, _Taker], tree: processes.Tree, context: RunContext) -> int:
     """Wait for output, at most `_LOOK`; where both pipes are closed, for the end. Returns how many bytes came."""
-    if not selector.get_map():
+    if not takers:
         tree.leader.wait(_LOOK)
         return 0
     got = 0
-    for key, _ in selector.select(_LOOK):
+    for pipe, _ in pipes.poll(_LOOK * 1000):
         with context.shield():  # what is taken out of the pipe is nowhere else
-            chunk = os.read(key.fd, _READ_BYTES)
+            chunk = os.read(pipe, _READ_BYTES)
             if chunk:
-                key.data(chunk)
+                takers[pipe](chunk)
                 got += len(chunk)
             else:
-                selector.unregister(key.fileobj)
+                pipes.unregister(pipe)
+                del takers[pipe]
     return got
 
 
-def _read_rest(pipe: int, take: Callable[[bytes], None], seconds: float = inf) -> None:
+def _read_rest(pipe: int, take: _Taker, seconds: float = inf) -> None:
     """What is in the pipe now. The program has written all that it will, and others could go on for ever."""
+    from termios import FIONREAD
+
     until = monotonic() + seconds
-    (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
+    (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, FIONREAD, b"\0" * 4))
     while waiting > 0 and monotonic() < until and (chunk := os.read(pipe, min(waiting, _READ_BYTES))):
         take(chunk)
         waiting -= len(chunk)
