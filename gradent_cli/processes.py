@@ -208,8 +208,9 @@ class Tree:
     def _living(self) -> list[Process]:
         """Empty when nobody is left, which the kernel says where orphans are adopted.
 
-        A fork while the table is read can be missed, again and again: that nobody is in it means nothing then. Only
-        where another part of this process has a child, too, the table's word is taken, when it says so often enough.
+        A fork while the table is read can be missed, again and again: that nobody is in it means nothing then, and who
+        has been adopted just now is looked for in an instant. Only where another part of this process has a child, too,
+        the table's word is taken, when it says so often enough.
         """
         looks, until = 0, monotonic() + _SEARCH_SECONDS
         while True:
@@ -218,7 +219,7 @@ class Tree:
             if self._adopts and not self._bury() and ended:
                 return []
             table = _table()
-            if found := self._found(table):
+            if found := self._found(table) or self._adopted():
                 return found
             if not self._adopts or monotonic() > until or (looks >= _LOOKS and self._others(table)):
                 return []
@@ -242,6 +243,9 @@ class Tree:
         found = [p for p in _with_descendants(roots, table) if not p.dead]
         self._known = {p.pid: p.started for p in found}
         return found
+
+    def _adopted(self) -> list[Process]:
+        return [p for p in _children() if self._ours(p) and not p.dead] if self._adopts else []
 
     def _bury(self) -> bool:
         """Wait for the adopted who are dead. False when this process has no child at all."""
@@ -361,6 +365,12 @@ def _table() -> dict[int, Process]:
         pids = []
     found = [process for pid in pids if (process := _read_stat(pid)) is not None]
     return {process.pid: process for process in found or _ask_ps()}
+
+
+def _children() -> list[Process]:
+    """Of this process; nobody where the kernel keeps no such list (CONFIG_PROC_CHILDREN)."""
+    raw = b" ".join(_read(f"/proc/self/task/{thread.name}/children") for thread in os.scandir("/proc/self/task"))
+    return [process for pid in raw.split() if (process := _read_stat(int(pid))) is not None]
 
 
 def _read_stat(pid: int) -> Process | None:
