@@ -312,6 +312,14 @@ def test_a_program_that_cannot_start_is_a_sentence(stage, tmp_path):
     with pytest.raises(AgentError, match="Exec format error") as caught:
         stage.run([str(script)])
     assert "#!/bin/sh" in (caught.value.hint or "")
+    script.write_text("#!/no/such/interpreter\n")
+    with pytest.raises(AgentError, match=f"'{script}': No such file or directory"):
+        stage.run([str(script)])
+    script.chmod(0o644)
+    with pytest.raises(AgentError, match=r"'\./plain': Permission denied"):
+        stage.run(["./plain"], cwd=str(tmp_path))
+    with pytest.raises(AgentError, match=f"the working directory {script}: Not a directory"):
+        stage.run(["true"], cwd=str(script))
     with pytest.raises(AgentError, match="Argument list too long") as caught:
         stage.run(["true", "{prompt}"], prompt="x" * 3_000_000)
     assert "standard input" in (caught.value.hint or "")
@@ -518,6 +526,16 @@ def test_the_program_starts_with_signals_as_usual(stage, program):
     """TERM must end an agent that does nothing about it."""
     report = stage.run(program("print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, flush=True)"))
     assert report.summary == "True"
+
+
+def test_the_program_gets_no_open_file_of_whoever_started_gradent(config, tmp_path):
+    """cron's own files, a lock of a shell's: the agent, which may run for hours, would hold them."""
+    agent = ["sh", "-c", "for n in $(seq 0 99); do [ ! -e /proc/$$/fd/$n ] || printf '%s ' $n; done"]
+    config.write_text(f'[agent]\nkind = "command"\ncommand = {json.dumps(agent)}\n')
+    command = [sys.executable, "-P", "-m", "gradent_cli", "run", "--json"]
+    with open(tmp_path / "theirs", "w") as theirs:
+        done = subprocess.run(command, pass_fds=[theirs.fileno()], capture_output=True, check=True)
+    assert json.loads(done.stdout)["summary"] == "0 1 2"
 
 
 # ── what it is given ──

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -34,22 +34,31 @@ def nobody_left(tmp_path):
         os.kill(pid, signal.SIGKILL)
 
 
-def start(argv, place, *, held=(), **environment):
-    """A program in a session of its own that has said that it is up; it and all that it starts hold `held` open."""
-    process = subprocess.Popen(
-        argv, env={**os.environ, MARK: str(place), **environment}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        start_new_session=True, pass_fds=held,
-    )  # fmt: skip
-    while process.stdout.readline() != b"up\n":
-        pass
-    return process
+@contextmanager
+def started(argv, *, stdin=None, cwd=None, **environment):
+    """A child with its pipes, which are closed again; it has ended by then."""
+    with open(os.devnull) as nothing:
+        stdin = nothing.fileno() if stdin is None else stdin
+        child = processes.Child(argv, environ={**os.environ, **environment}, stdin=stdin, cwd=cwd)
+    with child.stdout, child.stderr:
+        yield child
+        assert child.wait(LATEST) is not None
 
 
 @contextmanager
-def tree(argv, place, *, adopting=True, held=()):
-    with processes.adopting() as adopts, start(argv, place, held=held) as process:
+def up(argv, place, *, held=None):
+    """A program that has said that it is up; it and all that it starts hold `held` open."""
+    with started(argv, stdin=held, **{MARK: str(place)}) as child:
+        while child.stdout.readline() != b"up\n":
+            pass
+        yield child
+
+
+@contextmanager
+def tree(argv, place, *, adopting=True, held=None):
+    with processes.adopting() as adopts, up(argv, place, held=held) as child:
         assert adopts
-        yield processes.Tree(process, adopts=adopting)
+        yield processes.Tree(child, adopts=adopting)
 
 
 def wait_for(true):
@@ -71,13 +80,203 @@ def children():
     return {p.pid for p in processes._table().values() if p.parent == me}
 
 
+# ── how a program starts ──
+
+
+def open_here():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def script(path, text, *, mode=0o755):
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def python(code, **options):
+    """A process of its own, for what must not be done to this one. Returns what it prints."""
+    prelude = "import os, signal, sys\nfrom gradent_cli.processes import Child\n"
+    prelude += "def child(*argv, stdin=None, cwd=None, **environ):\n"
+    prelude += "    given = os.open('/dev/null', os.O_RDONLY) if stdin is None else stdin\n"
+    prelude += "    return Child(argv, environ={**os.environ, **environ}, stdin=given, cwd=cwd)\n"
+    command = [sys.executable, "-P", "-c", prelude + code]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=LATEST, **options)
+    return done.stdout
+
+
+def test_a_child_has_a_session_of_its_own():
+    """And what it reads, writes and complains of goes where it should."""
+    with started(["sh", "-c", "cut -d ' ' -f 6 /proc/$$/stat; echo and >&2; exit 3"]) as child:
+        assert os.getsid(child.pid) == os.getpgid(child.pid) == child.pid
+        assert int(child.stdout.read()) == child.pid
+        assert child.stderr.read() == b"and\n"
+        assert (child.wait(LATEST), child.poll(), child.returncode) == (3, 3, 3)
+
+
+def test_a_child_has_a_group_of_its_own_where_there_are_no_sessions(monkeypatch):
+    """os.posix_spawn says so, on FreeBSD for one."""
+    spawn = os.posix_spawn
+
+    def without_setsid(*given, setsid=False, **options):
+        if setsid:
+            raise NotImplementedError("posix_spawn: setsid unavailable on this platform")
+        return spawn(*given, **options)
+
+    monkeypatch.setattr(os, "posix_spawn", without_setsid)
+    with started(["sleep", "60"]) as child:
+        assert os.getsid(child.pid) == os.getsid(0)
+        assert os.getpgid(child.pid) == child.pid
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def test_a_signal_that_ended_it_is_a_negative_number():
+    """As everywhere in Python; waiting for one that goes on takes no longer than asked."""
+    with started(["sleep", "60"]) as child:
+        assert child.poll() is None
+        assert child.wait(0.01) is None
+        os.kill(child.pid, signal.SIGTERM)
+        assert child.wait(LATEST) == -signal.SIGTERM
+
+
+def test_a_child_that_somebody_else_has_waited_for_did_not_succeed():
+    """Nobody knows how it ended."""
+    with started(["true"]) as child:
+        os.waitpid(child.pid, 0)
+        assert child.poll() == 127
+
+
+def test_a_status_is_kept_though_ours_were_to_be_forgotten():
+    """Whoever ignores SIGCHLD passes that on to us, and the kernel would throw away how a program ends."""
+    assert python("signal.signal(signal.SIGCHLD, signal.SIG_IGN); print(child('sh', '-c', 'exit 7').wait(30))") == "7\n"
+
+
+def test_signals_that_python_ignores_end_a_child():
+    """A program that writes into a closed pipe goes on for ever otherwise."""
+    with started(["grep", "SigIgn", "/proc/self/status"]) as child:
+        ignored = int(child.stdout.read().split()[1], 16)
+    assert ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1) == 0
+
+
+@pytest.mark.parametrize("listing", ["", "sys.addaudithook(refuse)"], ids=["listed", "not to be listed"])
+def test_a_child_gets_no_open_file_but_its_three(tmp_path, listing):
+    """Neither what we opened, nor what whoever started us had open; also where nobody can say what is open."""
+    with open(tmp_path / "theirs", "w") as theirs:
+        code = f"""
+def refuse(event, given):
+    if event == "os.scandir":
+        raise FileNotFoundError(given)
+{listing}
+mine = open({str(tmp_path / "mine")!r}, "w")
+os.write({theirs.fileno()}, b"inherited")
+print(child("sh", "-c", "for n in $(seq 0 99); do [ ! -e /proc/$$/fd/$n ] || echo $n; done").stdout.read())
+"""
+        assert python(code, pass_fds=[theirs.fileno()]) == "b'0\\n1\\n2\\n'\n"
+    assert (tmp_path / "theirs").read_text() == "inherited"
+
+
+@pytest.mark.parametrize("lacking", ["0, 1, 2", "0, 1", "0, 2", "1, 2", "0", "1", "2"])
+def test_a_child_has_standard_streams_though_we_lack_them(tmp_path, lacking):
+    """The files and pipes get the numbers of the streams that this process lacks."""
+    told = tmp_path / "told"
+    told.write_text("read this\n")
+    code = f"""
+for number in [{lacking}]:
+    os.close(number)
+given = os.open({str(told)!r}, os.O_RDONLY)
+c = child("sh", "-c", "cat; echo complaint >&2", stdin=given)
+said = c.stdout.read() + c.stderr.read()
+open({str(told)!r}, "wb").write(said)
+"""
+    python(code)
+    assert told.read_text() == "read this\ncomplaint\n"
+
+
+def test_the_program_is_looked_for_in_its_own_path(tmp_path, monkeypatch):
+    """Not in ours, nor where we or it work; what cannot be started is passed over, and the name stays as given."""
+    first, second, here = (tmp_path / name for name in ("first", "second", "here"))
+    for folder in (first, second, here):
+        folder.mkdir()
+    script(first / "tool", "#!/bin/sh\n", mode=0o644)
+    (second / "tool").symlink_to(shutil.which("sh"))
+    script(here / "tool", "#!/bin/sh\necho wrong\n")
+    monkeypatch.chdir(here)
+    argv = ["tool", "-c", "/usr/bin/tr '\\0' ' ' </proc/$$/cmdline"]
+    with started(argv, PATH=f"{tmp_path}/none:{first}:{second}") as child:
+        assert child.stdout.read().startswith(b"tool -c ")
+    for path, why in ((f"{tmp_path}/none:/usr/bin", FileNotFoundError), (f"{first}:/usr/bin", PermissionError)):
+        with pytest.raises(why), started(argv, PATH=path, cwd=here):
+            pass
+    monkeypatch.setenv("PATH", str(here))
+    with pytest.raises(FileNotFoundError), started(argv, PATH="/usr/bin"):
+        pass
+
+
+def test_without_a_path_the_system_s_own_is_taken():
+    """As execvp(3)."""
+    with open(os.devnull) as nothing:
+        child = processes.Child(["true"], environ={}, stdin=nothing.fileno(), cwd=None)
+    with child.stdout, child.stderr:
+        assert child.wait(LATEST) == 0
+
+
+def test_a_child_works_in_its_folder(tmp_path):
+    """From there its relative path counts; we stay where we are."""
+    script(tmp_path / "tool", "#!/bin/sh\npwd -P\n")
+    before = Path.cwd()
+    with started(["./tool"], cwd=tmp_path) as child:
+        assert child.stdout.read() == f"{tmp_path}\n".encode()
+    assert Path.cwd() == before
+
+
+def test_a_child_can_start_from_a_folder_that_is_gone(tmp_path):
+    """As after an update that replaced it; there it stays."""
+    code = f"""
+os.mkdir({str(tmp_path / "gone")!r}); os.chdir({str(tmp_path / "gone")!r}); os.rmdir({str(tmp_path / "gone")!r})
+print(child("pwd", cwd="/usr").stdout.read().decode(), os.path.exists("."), os.listdir("."))
+print(child("echo", "here").stdout.read().decode())
+"""
+    assert python(code).split() == ["/usr", "True", "[]", "here"]
+
+
+def test_a_child_can_start_from_a_folder_that_is_closed_to_us(tmp_path):
+    """As after `su` in a home: we cannot come back, and are in nobody's way at the root."""
+    code = f"""
+os.mkdir({str(tmp_path / "closed")!r}); os.chdir({str(tmp_path / "closed")!r}); os.chmod(".", 0)
+if os.geteuid() == 0:
+    os.seteuid(65534)
+print(child("echo", "there").stdout.read().decode(), child("pwd", cwd="/usr").stdout.read().decode(), os.getcwd())
+"""
+    assert python(code).split() == ["there", "/usr", "/"]
+
+
+@pytest.mark.parametrize("kind", ["works", "no program", "no folder", "no format", "too long", "no name"])
+def test_nothing_stays_open(tmp_path, kind):
+    """Whether it started or not; and we are where we were."""
+    plain = script(tmp_path / "plain", "no shebang")
+    argv, cwd, error = {
+        "works": (["true"], tmp_path, None),
+        "no program": (["no-such-program"], tmp_path, FileNotFoundError),
+        "no folder": (["true"], tmp_path / "gone", FileNotFoundError),
+        "no format": ([str(plain)], tmp_path, OSError),
+        "too long": (["true", "x" * 3_000_000], tmp_path, OSError),
+        "no name": (["tr\0ue"], tmp_path, ValueError),
+    }[kind]
+    before = open_here(), Path.cwd()
+    with pytest.raises(error) if error else nullcontext(), started(argv, cwd=cwd):
+        pass
+    assert (open_here(), Path.cwd()) == before
+
+
+# ── how it ends ──
+
+
 @pytest.mark.parametrize("then", ["time.sleep(60)", ""], ids=["lives", "has ended"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_nobody_survives(tmp_path, kind, then):
     """Whether it ignores TERM, left the group, forks faster than one can look, or all at once; not even as a zombie."""
     before = children()
     all_gone, held = os.pipe()
-    with tree(program(kind, then=then), tmp_path, held=[held]) as grown:
+    with tree(program(kind, then=then), tmp_path, held=held) as grown:
         os.close(held)
         if not then:
             grown.leader.wait(LATEST)
@@ -198,10 +397,10 @@ def test_without_adoption_the_group_and_the_family_go(tmp_path):
     """As on macOS: who ignores TERM, and who left the group but still has parents up to the program."""
     session = "child(lambda ready: (ignoring(), os.setsid(), ready(), time.sleep(60)))\n"
     argv = program("stubborn", then=session + "print('up', flush=True); time.sleep(60)")
-    with start(argv, tmp_path) as process:
-        assert process.stdout.readline() == b"up\n"
+    with up(argv, tmp_path) as child:
+        assert child.stdout.readline() == b"up\n"
         assert len(left(tmp_path)) == 3
-        assert processes.Tree(process, adopts=False).end(SOON) == []
+        assert processes.Tree(child, adopts=False).end(SOON) == []
     wait_for(lambda: left(tmp_path) == [])
 
 

@@ -9,10 +9,8 @@ import fcntl
 import json
 import os
 import re
-import selectors
+import select
 import struct
-import subprocess
-import termios
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
@@ -33,6 +31,7 @@ from gradent_cli.text import count
 _READ_BYTES = 65_536
 _PIPE_BYTES = 1_048_576
 Stdin = Literal["prompt", "context", "none"]
+_Taker = Callable[[bytes], None]
 _LOOK = 0.2
 """Seconds between two looks at whether the program itself has ended; a child of it may hold the pipes open for ever."""
 _BREATH = 0.002
@@ -112,6 +111,7 @@ class CommandAgent:
             finally:
                 reader.say_what_is_not_logged()
                 reader.close()
+        assert tree.leader.returncode is not None  # noqa: S101  it was followed to its end
         return reader.report(tree.leader.returncode)
 
     def _files(self, context: RunContext, folder: str) -> dict[str, str]:
@@ -132,7 +132,7 @@ class CommandAgent:
             "GRADENT_EVENTS": f"{folder}/events",
         }
 
-    def _start(self, context: RunContext, folder: str) -> subprocess.Popen[bytes]:
+    def _start(self, context: RunContext, folder: str) -> processes.Child:
         context_file = f"{folder}/context.json"
         fillings = {
             "{prompt}": self.prompt,
@@ -146,15 +146,8 @@ class CommandAgent:
         files = {"prompt": f"{folder}/prompt", "context": context_file, "none": os.devnull}
         try:
             with open(files[stdin], "rb") as given:
-                return subprocess.Popen(
-                    argv,
-                    cwd=self.cwd,
-                    env=self._environ(context, folder),
-                    stdin=given,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,
-                )
+                environ = self._environ(context, folder)
+                return processes.Child(argv, environ=environ, stdin=given.fileno(), cwd=self.cwd)
         except OSError as error:
             what = f"the working directory {self.cwd}" if error.filename == self.cwd else f"'{argv[0]}'"
             raise AgentError(
@@ -169,32 +162,35 @@ class CommandAgent:
         idle = self.idle_timeout.total_seconds() if self.idle_timeout is not None else None
         looked = heard = monotonic()
         recently = 0
-        with selectors.DefaultSelector() as selector:
-            for stream, take in ((tree.leader.stdout, reader.output), (tree.leader.stderr, reader.complaint)):
-                assert stream is not None  # noqa: S101  both are pipes
-                _widen(stream.fileno())
-                selector.register(stream, selectors.EVENT_READ, take)
-            while True:
-                got = _read_ready(selector, tree, context)
-                now = monotonic()
-                if got:
-                    heard = now
-                    recently += got
-                    if now - looked < _LOOK:
-                        if got < _READ_BYTES // 2 and recently > _READ_BYTES:
-                            sleep(_BREATH)
-                        continue
-                looked, recently = now, 0
-                if reader.look():
-                    heard = now
-                if tree.over():
-                    break
-                if idle is not None and now - heard > idle:
-                    limit = spell(timedelta(seconds=idle))
-                    raise AgentTimeoutError(f"said nothing for {limit}, the limit of agent.idle_timeout")
-            with context.shield():
-                for key in selector.get_map().values():
-                    _read_rest(key.fd, key.data)
+        takers: dict[int, _Taker] = {
+            tree.leader.stdout.fileno(): reader.output,
+            tree.leader.stderr.fileno(): reader.complaint,
+        }
+        pipes = select.poll()
+        for pipe in takers:
+            _widen(pipe)
+            pipes.register(pipe, select.POLLIN)
+        while True:
+            got = _read_ready(pipes, takers, tree, context)
+            now = monotonic()
+            if got:
+                heard = now
+                recently += got
+                if now - looked < _LOOK:
+                    if got < _READ_BYTES // 2 and recently > _READ_BYTES:
+                        sleep(_BREATH)
+                    continue
+            looked, recently = now, 0
+            if reader.look():
+                heard = now
+            if tree.over():
+                break
+            if idle is not None and now - heard > idle:
+                limit = spell(timedelta(seconds=idle))
+                raise AgentTimeoutError(f"said nothing for {limit}, the limit of agent.idle_timeout")
+        with context.shield():
+            for pipe, take in takers.items():
+                _read_rest(pipe, take)
         reader.end()
 
     def _end(self, tree: processes.Tree, context: RunContext, reader: Reader | None) -> None:
@@ -208,7 +204,7 @@ class CommandAgent:
                 pids = ", ".join(str(process.pid) for process in left)
                 context.log(f"{count(len(left), 'process', 'processes')} of the agent cannot be ended: {pids}")
             for stream in (tree.leader.stdout, tree.leader.stderr):
-                if stream is not None and not stream.closed:
+                if not stream.closed:
                     if reader is not None:
                         take = reader.output if stream is tree.leader.stdout else reader.complaint
                         with suppress(StateError):
@@ -223,28 +219,30 @@ def _widen(pipe: int) -> None:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-def _read_ready(selector: selectors.BaseSelector, tree: processes.Tree, context: RunContext) -> int:
+def _read_ready(pipes: select.poll, takers: dict[int, _Taker], tree: processes.Tree, context: RunContext) -> int:
     """Wait for output, at most `_LOOK`; where both pipes are closed, for the end. Returns how many bytes came."""
-    if not selector.get_map():
-        with suppress(subprocess.TimeoutExpired):
-            tree.leader.wait(_LOOK)
+    if not takers:
+        tree.leader.wait(_LOOK)
         return 0
     got = 0
-    for key, _ in selector.select(_LOOK):
+    for pipe, _ in pipes.poll(_LOOK * 1000):
         with context.shield():  # what is taken out of the pipe is nowhere else
-            chunk = os.read(key.fd, _READ_BYTES)
+            chunk = os.read(pipe, _READ_BYTES)
             if chunk:
-                key.data(chunk)
+                takers[pipe](chunk)
                 got += len(chunk)
             else:
-                selector.unregister(key.fileobj)
+                pipes.unregister(pipe)
+                del takers[pipe]
     return got
 
 
-def _read_rest(pipe: int, take: Callable[[bytes], None], seconds: float = inf) -> None:
+def _read_rest(pipe: int, take: _Taker, seconds: float = inf) -> None:
     """What is in the pipe now. The program has written all that it will, and others could go on for ever."""
+    from termios import FIONREAD
+
     until = monotonic() + seconds
-    (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
+    (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, FIONREAD, b"\0" * 4))
     while waiting > 0 and monotonic() < until and (chunk := os.read(pipe, min(waiting, _READ_BYTES))):
         take(chunk)
         waiting -= len(chunk)
