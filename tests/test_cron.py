@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gradent_cli.errors import ConfigError, CrontabError, StateError, UnavailableError, UsageError
+from gradent_cli.fired import fired_by_cron
 from gradent_cli.schedulers import block, cron
-from gradent_cli.schedulers.fired import fired_by_cron
 from tests.street.crontab import NO_CRONTAB
 from tests.street.crontab import Crontab as Program
 

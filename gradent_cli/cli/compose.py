@@ -314,7 +314,7 @@ def unwanted(config: "Config", slots: "Slots", now: datetime) -> str:
 
 def who_fired() -> str:
     """The trigger of a run that was not told who fired it."""
-    from gradent_cli.schedulers.fired import fired_by_cron
+    from gradent_cli.fired import fired_by_cron
 
     return "cron" if fired_by_cron() else "manual"
 

@@ -56,7 +56,7 @@ def examine(config_file: Path, environ: Mapping[str, str], now: datetime) -> tup
 
 def seen_by_job(config_file: Path, environ: Mapping[str, str], now: datetime) -> tuple[Check, ...]:
     """What a job can see and use that was started as this process was."""
-    from gradent_cli.schedulers.fired import fired_by_cron
+    from gradent_cli.fired import fired_by_cron
 
     zone = local_zone(environ)
     checks = [

@@ -19,9 +19,9 @@ from tempfile import NamedTemporaryFile
 
 from gradent_cli import files
 from gradent_cli.errors import ConfigError, CrontabError, StateError, UnavailableError, UsageError
+from gradent_cli.fired import DAEMONS, name_and_parent
 from gradent_cli.frequency import in_words
 from gradent_cli.schedulers import block, programs
-from gradent_cli.schedulers.fired import DAEMONS, name_and_parent
 
 # How each daemon's program says that there is no crontab: vixie cron, cronie, dcron and systemd-cron; busybox.
 _NO_CRONTAB = re.compile(r"(?:crontab: )?(?:no crontab for \S+|can't open '[^']+': No such file or directory)")
