@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, tzinfo
-from fnmatch import fnmatchcase
 from time import monotonic
 
 from gradent_cli.agents import Agent, Clock, RunContext, ToolCallTracker
@@ -318,6 +317,8 @@ class _Walk:
         patterns = self.tools.notify_tools
         if patterns is None:
             return not call.incidental
+        from fnmatch import fnmatchcase
+
         return any(fnmatchcase(call.tool, pattern) for pattern in patterns)
 
     def _is_news(self, call: ToolCall) -> bool:

@@ -8,11 +8,11 @@ on in the config file, or in which variable.
 
 import json
 import os
+from binascii import crc32
 from collections.abc import Callable, Mapping
 from datetime import date, time, timedelta
 from time import time as now
 from types import SimpleNamespace
-from zlib import crc32
 
 from gradent_cli import __version__, tick
 from gradent_cli.annotations import TYPE_CHECKING, Any, cast

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import select
-import struct
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
@@ -18,7 +18,7 @@ from math import inf
 from time import monotonic, sleep
 
 from gradent_cli import processes
-from gradent_cli.agents import RunContext, mcp
+from gradent_cli.agents import RunContext
 from gradent_cli.agents.output import Reader
 from gradent_cli.annotations import Any, Literal
 from gradent_cli.dataclass import dataclass
@@ -32,6 +32,7 @@ _READ_BYTES = 65_536
 _PIPE_BYTES = 1_048_576
 Stdin = Literal["prompt", "context", "none"]
 _Taker = Callable[[bytes], None]
+_MCP_CONFIG = "{mcp_config}"
 _LOOK = 0.2
 """Seconds between two looks at whether the program itself has ended; a child of it may hold the pipes open for ever."""
 _BREATH = 0.002
@@ -75,7 +76,9 @@ class CommandAgent:
         """
         need_folder(self.cwd)
         find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or os.getcwd())
-        if mcp.is_asked_for(self.argv):
+        if asks_for_mcp(self.argv):
+            from gradent_cli.agents import mcp
+
             mcp.need_package()
 
     def run(self, context: RunContext) -> Report:
@@ -120,7 +123,9 @@ class CommandAgent:
             "prompt": self.prompt,
             "events": "",
         }
-        if mcp.is_asked_for(self.argv):
+        if asks_for_mcp(self.argv):
+            from gradent_cli.agents import mcp
+
             files["mcp.json"] = mcp.document(self.mcp_server, self._environ(context, folder))
         return files
 
@@ -138,7 +143,7 @@ class CommandAgent:
             "{prompt}": self.prompt,
             "{context_file}": context_file,
             "{run_id}": context.run_id,
-            mcp.FILLING: f"{folder}/mcp.json",
+            _MCP_CONFIG: f"{folder}/mcp.json",
         }
         argv = [_filled(argument, fillings) for argument in self.argv]
         stdin = self.stdin or ("none" if any("{prompt}" in argument for argument in self.argv) else "prompt")
@@ -242,7 +247,7 @@ def _read_rest(pipe: int, take: _Taker, seconds: float = inf) -> None:
     from termios import FIONREAD
 
     until = monotonic() + seconds
-    (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, FIONREAD, b"\0" * 4))
+    waiting = int.from_bytes(fcntl.ioctl(pipe, FIONREAD, bytes(4)), sys.byteorder)
     while waiting > 0 and monotonic() < until and (chunk := os.read(pipe, min(waiting, _READ_BYTES))):
         take(chunk)
         waiting -= len(chunk)
@@ -270,6 +275,11 @@ def _written(files: Callable[[str], Mapping[str, str]]) -> Iterator[str]:
                 hint="make room there, or set TMPDIR to another folder",
             ) from error
         yield folder
+
+
+def asks_for_mcp(argv: Sequence[str]) -> bool:
+    """Whether an agent is to be told where our MCP server is."""
+    return any(_MCP_CONFIG in argument for argument in argv)
 
 
 def need_folder(cwd: str | None) -> None:

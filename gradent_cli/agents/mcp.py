@@ -9,16 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from gradent_cli.errors import UnavailableError
 
-FILLING = "{mcp_config}"
 NAME = "gradent"
 """The name of the server, by which the streams know its tools for our own."""
 _HANDED_ON = ("GRADENT_EVENTS", "GRADENT_RUN_ID", "GRADENT_DRY_RUN", "GRADENT_STATE_DIR", "XDG_STATE_HOME", "TZ")
 """What ties the server to this run, its state and its clock; clients hand as little as HOME and PATH on."""
-
-
-def is_asked_for(argv: Sequence[str]) -> bool:
-    """Whether an agent is to be told where the server is."""
-    return any(FILLING in argument for argument in argv)
 
 
 def need_package() -> None:

@@ -224,7 +224,7 @@ def _model(config: "Config", environ: Mapping[str, str], *, in_job: bool) -> Che
 
 def _program(config: "Config", past: "History | None", environ: Mapping[str, str]) -> str:
     from gradent_cli.agents import mcp
-    from gradent_cli.agents.command import find_program
+    from gradent_cli.agents.command import asks_for_mcp, find_program
 
     agent = config.settings.agent
     given = agent.env.get("PATH")
@@ -232,7 +232,7 @@ def _program(config: "Config", past: "History | None", environ: Mapping[str, str
     found = find_program(
         agent.command[0], path=path or environ.get("PATH", os.defpath), folder=agent.cwd or str(Path.home())
     )
-    if mcp.is_asked_for(agent.command):
+    if asks_for_mcp(agent.command):
         mcp.need_package()
     return found
 
