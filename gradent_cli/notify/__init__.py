@@ -3,10 +3,11 @@
 One channel is one short file: payload, address, and what is permanent. `policy` says what there is to tell.
 """
 
+from _thread import start_new_thread
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from importlib import import_module
-from threading import Condition, Lock, Thread
+from threading import Condition, Lock
 from threading import Event as Flag
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -292,18 +293,18 @@ class _Line:
         self._closed = False
         self._ended: str | None = None
         self._over = Flag()
-        self._thread: Thread | None = None
+        self._begun = False
+        self._done = Flag()
 
     def post(self, message: Message) -> None:
         with self._news:
             self._letters.append(_Letter(message))
             self._resting = False
             self._news.notify()
-        if self._thread is None:
-            thread = Thread(target=self._work, name=f"notify {self.channel.name}", daemon=True)
+        if not self._begun:
             with suppress(RuntimeError):  # no room for a thread now: the next message tries again, or the next run
-                thread.start()
-                self._thread = thread
+                start_new_thread(self._run, ())  # `Thread.start` waits until it runs, one by one for all the channels
+                self._begun = True
 
     def close(self) -> None:
         with self._news:
@@ -312,8 +313,8 @@ class _Line:
             self._news.notify()
 
     def join(self, seconds: float) -> None:
-        if self._thread is not None:
-            self._thread.join(seconds)
+        if self._begun:
+            self._done.wait(seconds)
         self._over.set()
 
     def deliveries(self, seconds: float) -> tuple[Delivery, ...]:
@@ -322,6 +323,12 @@ class _Line:
             self._delivery(letter, letter.error or (f"not tried: {late}" if place > self._at or self._ended else late))
             for place, letter in enumerate(list(self._letters))
         )
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._done.set()
 
     def _work(self) -> None:
         try:
