@@ -115,8 +115,10 @@ class Messenger:
         Raises:
             StateError: the outbox cannot be used.
         """
-        alone = not self._dispatch.elsewhere()  # asked before anything of this process is on its way
         unposted = {channel for channel, _ in self._outbox.ready() - self._posted}
+        if not unposted:
+            return  # looking takes hold of the lock for a moment, in which our own channels may want it
+        alone = not self._dispatch.elsewhere()  # asked before any of it is on its way
         for channel in self._dispatch.channels:
             if channel in unposted:
                 self._send(channel, fold=alone)

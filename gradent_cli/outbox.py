@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
@@ -282,6 +283,13 @@ class Outbox:
             _readmit(self._connection, channel, forget=True)
 
     # ── the ledger, in the channels' threads ──
+
+    def all_waiting(self) -> set[tuple[str, str]]:
+        """See `notify.Ledger`. Where it cannot be looked up each is asked for by itself."""
+        with self._mutex, suppress(StateError):
+            rows = reading(self._marking(), "SELECT message_id, channel FROM deliveries WHERE status = 'pending'")
+            return {(row["message_id"], row["channel"]) for row in rows}
+        return set()
 
     def still_waiting(self, message_id: str, channel: str) -> bool:
         """See `notify.Ledger`. Where it cannot be looked up it counts as waiting: rather twice than never."""

@@ -48,13 +48,19 @@ def wait_for(true: Callable[[], object]) -> None:
 
 
 class Ledger:
-    """Keeps what it is told; `gone` are messages that somebody else has sent meanwhile."""
+    """Keeps what it is told; `gone` are messages that somebody else has sent meanwhile, `kept` is what it knows of."""
 
-    def __init__(self, gone: tuple[str, ...] = ()) -> None:
+    def __init__(self, gone: tuple[str, ...] = (), kept: tuple[tuple[str, str], ...] = ()) -> None:
         self.gone = gone
+        self.kept = kept
+        self.asked: list[tuple[str, str]] = []
         self.settled: list[tuple[str, str, int, str | None, float | None]] = []
 
+    def all_waiting(self) -> set[tuple[str, str]]:
+        return {(message_id, channel) for message_id, channel in self.kept if message_id not in self.gone}
+
     def still_waiting(self, message_id: str, channel: str) -> bool:
+        self.asked.append((message_id, channel))
         return message_id not in self.gone
 
     def settle(self, delivery: Delivery, *, permanent: str | None, retry_after: float | None) -> None:
@@ -213,6 +219,20 @@ def test_what_another_process_sent_is_not_sent_again() -> None:
     assert [entry[0] for entry in ledger.settled] == ["m0", "m2"]
 
 
+def test_what_waits_is_looked_up_once_for_all() -> None:
+    """As soon as it is this process's turn; what came later, and what is gone, is asked for by itself."""
+    ledger = Ledger(kept=tuple((f"m{place}", name) for place in range(2) for name in ("first", "second")))
+
+    @contextmanager
+    def turn() -> Any:
+        ledger.gone = ("m1",)  # whoever had its turn before has sent it
+        yield
+
+    deliveries = dispatched(Phone("first"), Phone("second"), number=3, ledger=ledger, turn=turn())
+    assert [delivery[2] for delivery in deliveries] == ["sent", "folded", "sent"] * 2
+    assert sorted(ledger.asked) == [(f"m{place}", name) for place in (1, 2) for name in ("first", "second")]
+
+
 def test_a_hanging_channel_holds_up_nobody() -> None:
     """Posting returns at once, the other channel is done, and finish keeps its bound and says what is missing."""
     let_go = threading.Event()
@@ -308,8 +328,10 @@ def test_a_turn_that_cannot_be_kept_track_of_is_nobodys() -> None:
         yield
 
     a, b = Phone("a"), Phone("b")
-    dispatched(a, b, turn=turn())
+    ledger = Ledger(kept=(("m0", "a"), ("m0", "b")))
+    dispatched(a, b, turn=turn(), ledger=ledger)
     assert a.ids == b.ids == ["m0"]
+    assert len(ledger.asked) == 2, "nobody else is kept out: each is looked up right before it is sent"
 
 
 def test_whether_another_process_sends() -> None:

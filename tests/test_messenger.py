@@ -36,9 +36,15 @@ class Process:
         self.outbox = Outbox(
             self.connection, folder / "gradent.db", clock=self.clock, trouble=self.logged.append
         )  # fmt: skip
+        self.looks = 0
+
+        def look() -> bool:
+            self.looks += 1
+            return busy
+
         self.dispatch = Dispatch(
             phones, str, ledger=self.outbox, tries=2, first_pause=0.01,
-            turn=lock.held(folder / "outbox.lock", now=now, wait=5), busy=lambda: busy,
+            turn=lock.held(folder / "outbox.lock", now=now, wait=5), busy=look,
         )  # fmt: skip
         plain = {"quiet_hours": None, "quiet_failures": False, "max_per_day": 200, "zone": UTC}
         self.messenger = Messenger(
@@ -394,6 +400,13 @@ def test_while_another_process_sends_nothing_is_folded(site: Site) -> None:
     flush.dispatch.finish(30)
     run.messenger.finish(30)
     assert site.phone.ids == ["one-start", "one-end", "own"]
+
+
+def test_nobody_looks_who_sends_when_nothing_waits(site: Site) -> None:
+    """Looking takes hold of the lock for a moment, in which this process's own channels may want it."""
+    process = site.process()
+    process.go(message("a"))
+    assert (site.phone.ids, process.looks) == (["a"], 0)
 
 
 def test_two_processes_that_send_at_once_do_not_double(site: Site) -> None:

@@ -105,6 +105,7 @@ def test_what_stands_for_nothing_any_more_is_not_sent(outbox: Outbox) -> None:
     assert not outbox.still_waiting("a", "ntfy")
     assert outbox.still_waiting("a", "discord")
     assert outbox.still_waiting("never kept", "ntfy")
+    assert outbox.all_waiting() == {("g", "ntfy"), *((id, "discord") for id in "abc")}
     assert [each.id for each in outbox.stood_for("ntfy")["g"]] == ["a", "b", "c"]
 
 

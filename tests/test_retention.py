@@ -306,6 +306,7 @@ def drive(connection, path):
     outbox.fold("ntfy", replace(MESSAGE, id="fold", run_id=None), [message.id for message in waiting[:2]])
     outbox.stood_for("ntfy")
     outbox.sent_between(NOW - YEAR, NOW)
+    outbox.all_waiting()
     outbox.still_waiting(waiting[2].id, "ntfy")
     for permanent, retry_after, status in ((None, None, "sent"), (None, 5.0, "pending"), ("channel", None, "failed")):
         tried = Delivery(message_id=waiting[3].id, channel="ntfy", event="completed", status=status, attempts=1)

@@ -17,7 +17,7 @@ from time import monotonic
 import pytest
 
 from gradent_cli import web
-from tests.street.server import Answer, Server, serving
+from tests.street.server import Answer, Request, Server, serving
 from tests.street.tls import Authority
 
 SECRET = "s3cret-in-the-address"
@@ -101,6 +101,12 @@ def test_a_redirect_is_followed_only_when_asked(server: Server) -> None:
     )
     assert web.request("GET", f"{server.url}/here").status == 302
     assert web.request("GET", f"{server.url}/here", follow_redirects=True).body == b"arrived"
+
+
+def test_a_redirect_that_is_not_followed_may_lead_anywhere(server: Server) -> None:
+    """Also to what is no address: nobody goes there."""
+    server.answer = Answer(302, b"", {"Location": "http://nowhere:port/"})
+    assert web.request("GET", server.url).status == 302
 
 
 def test_a_redirect_without_end_is_an_error(server: Server) -> None:
@@ -407,6 +413,16 @@ def test_who_is_trusted_can_be_said(
     assert len(secure.requests) == 2
 
 
+def test_a_redirect_is_trusted_whatever_was_asked_before(
+    secure: Server, server: Server, authority: Authority, tmp_path: Path
+) -> None:
+    """What went by plain HTTP to the same server, and was to stay there, trusted nobody."""
+    server.answer = Answer(302, b"", {"Location": secure.url})
+    url, trusted = server.url.replace("http://", "http://ada:a@"), authority.save(tmp_path / "ours.pem")
+    before = f"from gradent_cli import web; web.request('GET', {url!r})\n"
+    assert asked(url, {"SSL_CERT_FILE": str(trusted)}, begin=before, follow=True) == "200\n"
+
+
 def test_a_trusted_server_speaks_only_for_itself(secure: Server, authority: Authority, tmp_path: Path) -> None:
     """A certificate for another name is none."""
     url = secure.url.replace("127.0.0.1", "localhost")
@@ -497,6 +513,32 @@ def test_all_share_one_tls_context() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_name_and_password_in_the_address_are_sent(server: Server, follow: bool) -> None:
+    """As HTTP Basic, and to this address alone."""
+    for address in ("http://ada:pass%20word@", "http://bob@", "http://"):
+        web.request("GET", server.url.replace("http://", address), follow_redirects=follow)
+    sent = [request.headers.get("Authorization") for request in server.requests]
+    assert sent == ["Basic YWRhOnBhc3Mgd29yZA==", "Basic Ym9iOg==", None]
+
+
+def test_nobody_gets_the_cookies_of_another(server: Server) -> None:
+    """A redirect may go by them, and two calendars of one server may be of two accounts."""
+
+    def answer(request: Request) -> Answer:
+        cookie = {"Set-Cookie": "session=of-ada"} if request.headers.get("Authorization") == "Basic YWRhOmE=" else {}
+        steps = {"/": "/signed-in", "/signed-in": "/there"}
+        if request.path not in steps:
+            return Answer(200, b"")
+        return Answer(302, b"", {"Location": server.url + steps[request.path], **cookie})
+
+    server.answer = answer
+    for address in ("http://ada:a@", "http://bob:b@", "http://"):
+        web.request("GET", server.url.replace("http://", address), follow_redirects=True)
+    sent = [request.headers.get("Cookie") for request in server.requests]
+    assert sent == [None, None, "session=of-ada", None, None, None, None, None, None]
 
 
 def test_the_command_line_of_httpx_stays_out() -> None:

@@ -3,10 +3,11 @@
 One channel is one short file: payload, address, and what is permanent. `policy` says what there is to tell.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from _thread import start_new_thread
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from importlib import import_module
-from threading import Condition, Lock, Thread
+from threading import Condition, Lock
 from threading import Event as Flag
 from time import monotonic
 
@@ -134,6 +135,9 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 class Ledger(Protocol):
     """What is written down about each delivery. Called in the channels' threads; it raises nothing."""
 
+    def all_waiting(self) -> Collection[tuple[str, str]]:
+        """Message and channel of all that `still_waiting` is surely true of, asked for once."""
+
     def still_waiting(self, message_id: str, channel: str) -> bool:
         """False when another process has sent it meanwhile, or another message stands for it now."""
 
@@ -175,7 +179,7 @@ class Dispatch:
         longest_pause: float = LONGEST_PAUSE,
         tries: int = TRIES,
     ) -> None:
-        self._turn = _Turn(turn if turn is not None else nullcontext())
+        self._turn = _Turn(turn if turn is not None else nullcontext(), ledger)
         self._busy = busy
         patience = _Patience(first_pause=first_pause, longest_pause=longest_pause, tries=tries)
         self._lines = {channel.name: _Line(channel, redact, ledger, self._turn, patience) for channel in channels}
@@ -208,14 +212,19 @@ class Dispatch:
 
 
 class _Turn:
-    """Entered by whichever channel comes first, for all of them."""
+    """Entered by whichever channel comes first, for all of them.
 
-    def __init__(self, turn: AbstractContextManager[None]) -> None:
+    While it lasts nobody else sends, so that what `waiting` names, message and channel, still waits when it is tried.
+    """
+
+    def __init__(self, turn: AbstractContextManager[None], ledger: Ledger | None) -> None:
         self._turn = turn
+        self._ledger = ledger
         self._stack = ExitStack()
         self._mutex = Lock()
         self._refused: GradentError | None = None
         self.taken = False
+        self.waiting: Collection[tuple[str, str]] = ()
 
     def take(self) -> None:
         """As the context manager: it may wait, and raise GradentError, to all channels the same."""
@@ -226,6 +235,7 @@ class _Turn:
                 return
             try:
                 self._stack.enter_context(self._turn)
+                self.waiting = self._ledger.all_waiting() if self._ledger is not None else ()
             except StateError:
                 pass  # nobody can have one then
             except GradentError as error:
@@ -235,6 +245,7 @@ class _Turn:
 
     def over(self) -> None:
         if self._mutex.acquire(blocking=False):  # else somebody still waits for it, and is a daemon thread
+            self.waiting = ()
             self._stack.close()
             self._mutex.release()
 
@@ -282,18 +293,18 @@ class _Line:
         self._closed = False
         self._ended: str | None = None
         self._over = Flag()
-        self._thread: Thread | None = None
+        self._begun = False
+        self._done = Flag()
 
     def post(self, message: Message) -> None:
         with self._news:
             self._letters.append(_Letter(message))
             self._resting = False
             self._news.notify()
-        if self._thread is None:
-            thread = Thread(target=self._work, name=f"notify {self.channel.name}", daemon=True)
+        if not self._begun:
             with suppress(RuntimeError):  # no room for a thread now: the next message tries again, or the next run
-                thread.start()
-                self._thread = thread
+                start_new_thread(self._run, ())  # `Thread.start` waits until it runs, one by one for all the channels
+                self._begun = True
 
     def close(self) -> None:
         with self._news:
@@ -302,8 +313,8 @@ class _Line:
             self._news.notify()
 
     def join(self, seconds: float) -> None:
-        if self._thread is not None:
-            self._thread.join(seconds)
+        if self._begun:
+            self._done.wait(seconds)
         self._over.set()
 
     def deliveries(self, seconds: float) -> tuple[Delivery, ...]:
@@ -313,6 +324,12 @@ class _Line:
             for place, letter in enumerate(list(self._letters))
         )
 
+    def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._done.set()
+
     def _work(self) -> None:
         try:
             self._turn.take()
@@ -320,7 +337,7 @@ class _Line:
             self._ended = error.message
             return
         while (letter := self._next()) is not None:
-            if self._ledger is not None and not self._ledger.still_waiting(letter.message.id, self.channel.name):
+            if not self._still_waiting(letter.message.id):
                 letter.status = "folded"
                 self._at += 1
                 continue
@@ -329,6 +346,14 @@ class _Line:
                 self._resting = True
             else:
                 self._at += 1
+
+    def _still_waiting(self, message_id: str) -> bool:
+        name = self.channel.name
+        return (
+            self._ledger is None
+            or (message_id, name) in self._turn.waiting
+            or self._ledger.still_waiting(message_id, name)
+        )
 
     def _next(self) -> _Letter | None:
         """The letter whose turn it is, as soon as there is one and it makes sense to try; None when it is over."""
