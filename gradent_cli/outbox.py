@@ -9,11 +9,11 @@ A crash between sending and marking sends a message twice, and never loses one.
 
 import json
 import sqlite3
+from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from threading import Lock
 
 from gradent_cli.annotations import StrPath
 from gradent_cli.database import after_commit, open_database, reading, to_moment, to_text, transaction
@@ -72,7 +72,7 @@ class Outbox:
         self._clock = clock
         self._trouble = trouble
         self._identities: Mapping[str, str] = {}
-        self._mutex = Lock()
+        self._mutex = allocate_lock()
         self._second: sqlite3.Connection | None = None
         self._unsettled: deque[tuple[Delivery, str | None, float | None]] = deque()
 

@@ -25,7 +25,19 @@ from tests.street.server import Answer, Server
 NEVER = {
     *("typer", "pydantic", "pydantic_settings", "pydantic_core", "tomllib", "rich", "httpx", "ssl", "asyncio"),
     *("dataclasses", "inspect", "hashlib", "tempfile", "shutil", "traceback", "secrets", "importlib.metadata"),
-    *("logging", "typing", "zoneinfo", "pathlib", "urllib", "subprocess", "selectors", "locale", "termios"),
+    *(
+        "logging",
+        "typing",
+        "zoneinfo",
+        "pathlib",
+        "urllib",
+        "subprocess",
+        "selectors",
+        "locale",
+        "termios",
+        "threading",
+        "ctypes",
+    ),
 }
 """What a run with nothing to tell must not pay for when its config is known."""
 

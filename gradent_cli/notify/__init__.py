@@ -3,12 +3,10 @@
 One channel is one short file: payload, address, and what is permanent. `policy` says what there is to tell.
 """
 
-from _thread import start_new_thread
+from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from importlib import import_module
-from threading import Condition, Lock
-from threading import Event as Flag
 from time import monotonic
 
 from gradent_cli.annotations import TYPE_CHECKING, Any, Protocol
@@ -181,13 +179,16 @@ class Dispatch:
     ) -> None:
         self._turn = _Turn(turn if turn is not None else nullcontext(), ledger)
         self._busy = busy
-        patience = _Patience(first_pause=first_pause, longest_pause=longest_pause, tries=tries)
-        self._lines = {channel.name: _Line(channel, redact, ledger, self._turn, patience) for channel in channels}
+        self._patience = _Patience(first_pause=first_pause, longest_pause=longest_pause, tries=tries)
+        self._redact = redact
+        self._ledger = ledger
+        self._channels = {channel.name: channel for channel in channels}
+        self._lines: dict[str, _Line] = {}
 
     @property
     def channels(self) -> dict[str, str]:
         """Name -> identity of each channel."""
-        return {name: line.channel.identity for name, line in self._lines.items()}
+        return {name: channel.identity for name, channel in self._channels.items()}
 
     def elsewhere(self) -> bool:
         """Whether another process is sending: what waits may be in its hands."""
@@ -195,6 +196,10 @@ class Dispatch:
 
     def post(self, channel: str, message: Message) -> None:
         """Put a message on its way to one channel; never waits."""
+        if channel not in self._lines:  # a run with nothing to tell does without, and without importing threads
+            self._lines[channel] = _Line(
+                self._channels[channel], self._redact, self._ledger, self._turn, self._patience
+            )
         self._lines[channel].post(message)
 
     def finish(self, seconds: float) -> tuple[Delivery, ...]:
@@ -208,7 +213,8 @@ class Dispatch:
         for line in self._lines.values():
             line.join(max(0.0, deadline - monotonic()))
         self._turn.over()
-        return tuple(delivery for line in self._lines.values() for delivery in line.deliveries(seconds))
+        lines = (self._lines[name] for name in self._channels if name in self._lines)
+        return tuple(delivery for line in lines for delivery in line.deliveries(seconds))
 
 
 class _Turn:
@@ -221,7 +227,7 @@ class _Turn:
         self._turn = turn
         self._ledger = ledger
         self._stack = ExitStack()
-        self._mutex = Lock()
+        self._mutex = allocate_lock()
         self._refused: GradentError | None = None
         self.taken = False
         self.waiting: Collection[tuple[str, str]] = ()
@@ -281,6 +287,8 @@ class _Line:
     def __init__(
         self, channel: Channel, redact: Callable[[str], str], ledger: Ledger | None, turn: _Turn, patience: _Patience
     ) -> None:
+        from threading import Condition, Event
+
         self.channel = channel
         self._patience = patience
         self._redact = redact
@@ -292,9 +300,9 @@ class _Line:
         self._resting = False
         self._closed = False
         self._ended: str | None = None
-        self._over = Flag()
+        self._over = Event()
         self._begun = False
-        self._done = Flag()
+        self._done = Event()
 
     def post(self, message: Message) -> None:
         with self._news:
