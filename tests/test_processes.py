@@ -1,5 +1,6 @@
 """Nothing that a program starts outlives its end; real processes, and who is left is asked of the kernel."""
 
+import importlib
 import os
 import platform
 import select
@@ -13,6 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
+from types import ModuleType
 
 import pytest
 
@@ -404,8 +406,12 @@ def test_without_adoption_the_group_and_the_family_go(tmp_path):
     wait_for(lambda: left(tmp_path) == [])
 
 
-def test_adoption_ends_with_its_block():
+@pytest.mark.parametrize("way", ["_ctypes", "ctypes"])
+def test_adoption_ends_with_its_block(way, monkeypatch):
     """An orphan comes to us within, and to whoever it was before afterwards."""
+    if way == "ctypes":
+        importlib.import_module("ctypes")
+        monkeypatch.setitem(sys.modules, "_ctypes", ModuleType("_ctypes"))
     orphan = ["sh", "-c", "sleep 60 >/dev/null & echo $!"]
 
     def parent_of_orphan():
