@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from time import process_time
 
+from gradent_cli.agents.study.records import Assessment, Assignment, Busy, Plan, Session
 from gradent_cli.agents.study.rules import Rules
 from gradent_cli.agents.study.schedule import schedule
-from gradent_cli.records import Assessment, Assignment, Busy, Plan, Session
 
 NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)
 

@@ -1,16 +1,12 @@
 """Who started this process: cron, as far as the processes above it tell."""
 
 import os
-import re
 from contextlib import suppress
 
 from gradent_cli.annotations import StrPath
 
 DAEMONS = frozenset({"cron", "crond", "CRON", "CROND"})
 """What cron daemons, and the children that they make for a job, are called."""
-# What systemd-cron calls a job's unit (https://manpages.debian.org/bookworm/systemd-cron/systemd.cron.7.en.html), and
-# how the kernel tells it (https://man7.org/linux/man-pages/man7/cgroups.7.html, /proc/PID/cgroup).
-_SYSTEMD_JOB = r"/cron-[^/]+\.service$"
 
 
 def fired_by_cron(proc: StrPath = "/proc") -> bool:
@@ -19,7 +15,10 @@ def fired_by_cron(proc: StrPath = "/proc") -> bool:
     False where that cannot be seen.
     """
     with suppress(OSError):
-        if re.search(_SYSTEMD_JOB, _text(f"{os.fspath(proc)}/self/cgroup"), re.MULTILINE):
+        # What systemd-cron calls a job's unit (https://manpages.debian.org/bookworm/systemd-cron/systemd.cron.7.en.html),
+        # and how the kernel tells it (https://man7.org/linux/man-pages/man7/cgroups.7.html, /proc/PID/cgroup).
+        units = [line.rpartition("/")[2] for line in _text(f"{os.fspath(proc)}/self/cgroup").splitlines()]
+        if any(unit.startswith("cron-") and unit.endswith(".service") for unit in units):
             return True
     process = "self"
     for _ in range(8):  # cron, its child for the job, a shell, perhaps a wrapper such as nice or flock

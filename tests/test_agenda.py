@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from gradent_cli.agents.study import free, words
 from gradent_cli.agents.study.known import Known
+from gradent_cli.agents.study.records import Assignment, Plan, Session, Shortfall
 from gradent_cli.agents.study.rules import Rules
 from gradent_cli.cli import agenda
 from gradent_cli.config.study import WEEKDAYS
-from gradent_cli.records import Assignment, Plan, Session, Shortfall
 from gradent_cli.text import columns
 from tests.street.clock import NOW
 from tests.test_schedule import plan_of, task

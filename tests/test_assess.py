@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gradent_cli.agents.study.assess import assess, outdated, risk, with_risks
 from gradent_cli.agents.study.effort import History
-from gradent_cli.records import Assessment, Assignment, Finished
+from gradent_cli.agents.study.records import Assessment, Assignment, Finished
 
 NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)
 ESSAY = Assignment(source="s", key="1", title="Essay 1", due_at=NOW + timedelta(days=11), course="WRIT 101")
@@ -99,7 +99,7 @@ def test_digits_without_end():
     program = """
 from datetime import UTC, datetime
 from gradent_cli.agents.study.assess import assess
-from gradent_cli.records import Assignment
+from gradent_cli.agents.study.records import Assignment
 for number in range(50):
     essay = Assignment(source="s", key="k", title="Essay", due_at=None, description="1" * (4900 + number))
     print(assess(essay, now=datetime(2026, 11, 23, tzinfo=UTC)).basis)

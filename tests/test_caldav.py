@@ -23,12 +23,13 @@ from gradent_cli.agents.study.cache import FeedCache
 from gradent_cli.agents.study.caldav import Collection, parse
 from gradent_cli.agents.study.calendars import open_calendar
 from gradent_cli.agents.study.publish import open_publisher
+from gradent_cli.agents.study.records import Session
 from gradent_cli.agents.study.rules import Rules
 from gradent_cli.agents.study.sources import open_source
 from gradent_cli.agents.study.store import Store
 from gradent_cli.database import open_database
 from gradent_cli.errors import SourceError
-from gradent_cli.records import Report, Session, ToolCall
+from gradent_cli.records import Report, ToolCall
 from gradent_cli.web import request
 from tests.conftest import Gradent
 from tests.street.feeds import Lines, ics, vevent

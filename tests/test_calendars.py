@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gradent_cli.agents.study.calendars import merge, open_calendar
+from gradent_cli.agents.study.records import Busy
 from gradent_cli.errors import ConfigError, SourceError
-from gradent_cli.records import Busy
 from tests.street.feeds import Lines, ics, vevent, vtodo
 
 START = datetime(2026, 10, 12, tzinfo=UTC)

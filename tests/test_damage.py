@@ -12,13 +12,14 @@ import pytest
 
 from gradent_cli import damage, salvage
 from gradent_cli.agents.study.progress import Progress
+from gradent_cli.agents.study.records import Assignment, LogEntry
 from gradent_cli.agents.study.store import Store
 from gradent_cli.cli import render
 from gradent_cli.database import open_database, reading, sound
 from gradent_cli.errors import DamagedError, StateError
 from gradent_cli.history import History
 from gradent_cli.outbox import Outbox
-from gradent_cli.records import Assignment, LogEntry, Message, Run
+from gradent_cli.records import Message, Run
 from tests.street.clock import NOW
 from tests.street.past import EVERY, fill
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradent_cli.agents.study.naming import Names
+from gradent_cli.agents.study.records import Assignment
 from gradent_cli.errors import UsageError
-from gradent_cli.records import Assignment
 
 DUE = datetime(2026, 12, 4, 22, 59, tzinfo=UTC)
 

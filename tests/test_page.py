@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradent_cli.agents.study import free
+from gradent_cli.agents.study.records import Assessment, Shortfall
 from gradent_cli.cli import page
-from gradent_cli.records import Assessment, Shortfall
 from gradent_cli.text import one_line
 from tests.street.clock import NOW
 from tests.test_agenda import AMSTERDAM, ESSAY, LATE, NIGHTS, SHORT, collected, known, session

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from icalendar import Calendar
 
 from gradent_cli.agents.study import plan_ics
-from gradent_cli.records import Session
+from gradent_cli.agents.study.records import Session
 from gradent_cli.text import one_line
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

@@ -8,9 +8,9 @@ import pytest
 
 from gradent_cli.agents.study.overlay import read_overlay
 from gradent_cli.agents.study.progress import Progress
+from gradent_cli.agents.study.records import Assignment, LogEntry
 from gradent_cli.agents.study.store import Store
 from gradent_cli.database import open_database, to_text
-from gradent_cli.records import Assignment, LogEntry
 
 NOW = datetime(2026, 11, 24, 14, 3, tzinfo=UTC)
 HOUR = timedelta(hours=1)

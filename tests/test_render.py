@@ -5,10 +5,11 @@ from datetime import UTC, timedelta
 import pytest
 
 from gradent_cli.agents.study.known import Known
+from gradent_cli.agents.study.records import Assignment
 from gradent_cli.cli import render
 from gradent_cli.cli.assignments import assignments_table
 from gradent_cli.outbox import Backlog
-from gradent_cli.records import Assignment, Delivery, Run, ToolCall
+from gradent_cli.records import Delivery, Run, ToolCall
 from gradent_cli.text import columns
 from tests.street.clock import NOW
 

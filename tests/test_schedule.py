@@ -13,11 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gradent_cli.agents.study.free import Budget, days, quarter_down, week, without
+from gradent_cli.agents.study.records import Assessment, Assignment, Busy, Plan, Session
 from gradent_cli.agents.study.remaining import planned_minutes, remaining_hours
 from gradent_cli.agents.study.rules import Rules
 from gradent_cli.agents.study.schedule import schedule
 from gradent_cli.config import StudySettings
-from gradent_cli.records import Assessment, Assignment, Busy, Plan, Session
 
 NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)  # a Monday
 ALL_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

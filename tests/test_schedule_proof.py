@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from gradent_cli.agents.study import words
 from gradent_cli.agents.study.free import days, quarter_down, quarter_up, to_moment
+from gradent_cli.agents.study.records import Busy, Plan, Session
 from gradent_cli.agents.study.remaining import planned_minutes
 from gradent_cli.agents.study.rules import Rules
-from gradent_cli.records import Busy, Plan, Session
 from tests.test_schedule import MOMENTS, NOW, Work, _shifted, any_busy, any_rules, any_work, plan_of, task, zones
 
 QUARTER = timedelta(minutes=15)

@@ -11,11 +11,20 @@ import pytest
 from gradent_cli import tables
 from gradent_cli.agents.study.known import Changes
 from gradent_cli.agents.study.progress import Progress
+from gradent_cli.agents.study.records import (
+    Assessment,
+    Assignment,
+    LogEntry,
+    Milestone,
+    Plan,
+    Session,
+    Shortfall,
+    Suggestion,
+)
 from gradent_cli.agents.study.store import BELIEVED_AFTER, Store
 from gradent_cli.agents.study.suggestions import FORGET_AFTER
 from gradent_cli.database import open_database, to_text
 from gradent_cli.errors import StateError
-from gradent_cli.records import Assessment, Assignment, LogEntry, Milestone, Plan, Session, Shortfall, Suggestion
 
 NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

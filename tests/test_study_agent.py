@@ -20,6 +20,7 @@ from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.study.agent import StudyAgent
 from gradent_cli.agents.study.calendars import open_calendar
 from gradent_cli.agents.study.progress import Progress
+from gradent_cli.agents.study.records import LogEntry
 from gradent_cli.agents.study.remaining import planned_minutes
 from gradent_cli.agents.study.rules import Rules
 from gradent_cli.agents.study.schedule import schedule
@@ -27,7 +28,7 @@ from gradent_cli.agents.study.sources import open_source
 from gradent_cli.agents.study.store import Store
 from gradent_cli.database import open_database
 from gradent_cli.errors import ConfigError, StateError
-from gradent_cli.records import LogEntry, Report, ToolCall
+from gradent_cli.records import Report, ToolCall
 
 NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)  # a Monday
 ZONE = ZoneInfo("Europe/Berlin")

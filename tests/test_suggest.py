@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from gradent_cli.agents.study.free import days, week
+from gradent_cli.agents.study.records import Assessment, Assignment, Busy, Plan, Session, Shortfall
 from gradent_cli.agents.study.rules import Rules
 from gradent_cli.agents.study.schedule import schedule
 from gradent_cli.agents.study.suggest import suggest
-from gradent_cli.records import Assessment, Assignment, Busy, Plan, Session, Shortfall
 
 NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

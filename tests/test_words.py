@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gradent_cli.agents.study import words
-from gradent_cli.records import Assignment
+from gradent_cli.agents.study.records import Assignment
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -9,10 +9,10 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradent_cli.agents.study import free, words
+from gradent_cli.agents.study.records import Assignment, Plan, Session, Shortfall
 from gradent_cli.agents.study.remedy import ON_TOP
 from gradent_cli.cli.terminal import hanging, paint, width
 from gradent_cli.moments import utc
-from gradent_cli.records import Assignment, Plan, Session, Shortfall
 from gradent_cli.text import count, one_line
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 
 from gradent_cli.agents.study import words
 from gradent_cli.agents.study.known import Known
+from gradent_cli.agents.study.records import Assessment
 from gradent_cli.cli.terminal import hanging, pairs, table
 from gradent_cli.moments import utc
-from gradent_cli.records import Assessment
 from gradent_cli.text import clean
 
 _WORK = ("open", "overdue")

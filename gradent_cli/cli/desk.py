@@ -19,8 +19,8 @@ from gradent_cli.files import make_private_directory
 from gradent_cli.frequency import zone_of
 
 if TYPE_CHECKING:
+    from gradent_cli.agents.study.records import Assignment
     from gradent_cli.config import Config
-    from gradent_cli.records import Assignment
 
 
 @dataclass(frozen=True, kw_only=True)

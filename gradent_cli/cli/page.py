@@ -13,6 +13,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from gradent_cli.agents.study import words
+from gradent_cli.agents.study.records import Assignment, Session
 from gradent_cli.agents.study.remedy import ON_TOP
 from gradent_cli.cli.agenda import (
     MOST_LATER,
@@ -29,7 +30,6 @@ from gradent_cli.cli.agenda import (
     total,
     zone_name,
 )
-from gradent_cli.records import Assignment, Session
 from gradent_cli.text import clean, count, one_line
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from gradent_cli.moments import utc
 from gradent_cli.text import one_line
 
 if TYPE_CHECKING:
+    from gradent_cli.agents.study.records import Assignment, LogEntry
     from gradent_cli.agents.study.store import Store
     from gradent_cli.cli.desk import Desk
-    from gradent_cli.records import Assignment, LogEntry
 
 _SHOWN = 20
 _ASSIGNMENT = "Its id, the beginning of one (three characters or more), its title, or a part of that."
@@ -40,10 +40,10 @@ def log(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Say how long you worked on an assignment, or show what you said."""
+    from gradent_cli.agents.study.records import LogEntry
     from gradent_cli.agents.study.spent import minutes_of
     from gradent_cli.cli import said
     from gradent_cli.cli.desk import open_desk
-    from gradent_cli.records import LogEntry
 
     desk = open_desk(context)
     if undo:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from gradent_cli.agents.study.records import Assignment, Shortfall
 from gradent_cli.cli import page
-from gradent_cli.records import Assignment, Shortfall
 from tests.e2e.conftest import need
 from tests.street.clock import NOW
 from tests.street.server import Answer, serving

@@ -24,6 +24,7 @@ from gradent_cli.agents.study.ground import Ground, Seen, Work
 from gradent_cli.agents.study.known import Changes
 from gradent_cli.agents.study.naming import Names
 from gradent_cli.agents.study.proposed import Judged, schedule_proposed
+from gradent_cli.agents.study.records import Assessment, Assignment, Busy, Plan, Session, Suggestion
 from gradent_cli.agents.study.remedy import ON_TOP
 from gradent_cli.agents.study.rules import Rules
 from gradent_cli.agents.study.schedule import schedule
@@ -33,7 +34,7 @@ from gradent_cli.agents.study.store import Store
 from gradent_cli.agents.study.suggest import suggest
 from gradent_cli.errors import SourceError, StateError
 from gradent_cli.files import write_atomic
-from gradent_cli.records import Assessment, Assignment, Busy, Plan, Report, Session, Suggestion
+from gradent_cli.records import Report
 from gradent_cli.text import count
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from gradent_cli.agents.study.effort import History, effort_of
 from gradent_cli.agents.study.kinds import Kind, kind_of, weight_of
+from gradent_cli.agents.study.records import Assessment, Assignment, Milestone
 from gradent_cli.agents.study.remaining import remaining_hours
-from gradent_cli.records import Assessment, Assignment, Milestone
 
 _MILESTONES_FROM = 6.0
 _PAST = ("course", "courses")

@@ -15,9 +15,9 @@ from gradent_cli.agents.study import feed
 from gradent_cli.agents.study.cache import FORGET_AFTER, FeedCache
 from gradent_cli.agents.study.feed import OURS, Notes, Zones, read_calendars, utc
 from gradent_cli.agents.study.fetch import Place
+from gradent_cli.agents.study.records import Busy
 from gradent_cli.agents.study.recurrence import occurrences
 from gradent_cli.errors import ConfigError, SourceError
-from gradent_cli.records import Busy
 from gradent_cli.text import count
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gradent_cli.agents.study.free import QUARTER, Span
+from gradent_cli.agents.study.records import Assignment, Session
 from gradent_cli.agents.study.timetable import Timetable
-from gradent_cli.records import Assignment, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from gradent_cli.agents.study import words
 from gradent_cli.agents.study.kinds import DISCUSSION, ESSAY, OTHER, PROBLEMS, READING, Kind, kind_of, weight_of
-from gradent_cli.records import Assignment, Finished
+from gradent_cli.agents.study.records import Assignment, Finished
 from gradent_cli.text import one_line
 
 # Bounded, and never the end of a longer one: whatever stands in a description is looked at in one pass.

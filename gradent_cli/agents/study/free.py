@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from datetime import date as Date  # noqa: N812  (`date` is a field's name here)
 
-from gradent_cli.records import Busy
+from gradent_cli.agents.study.records import Busy
 
 QUARTER = 15
 Span = tuple[int, int]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gradent_cli.agents.study.free import Day
-from gradent_cli.records import Assessment, Assignment, Busy, Session
+from gradent_cli.agents.study.records import Assessment, Assignment, Busy, Session
 
 Work = Sequence[tuple[Assignment, Assessment]]
 

@@ -6,7 +6,7 @@ The table of kinds is a proposal.
 import re
 from dataclasses import dataclass
 
-from gradent_cli.records import Assignment, Finished
+from gradent_cli.agents.study.records import Assignment, Finished
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Literal
 
 from gradent_cli.agents.study.overlay import Overlay
+from gradent_cli.agents.study.records import Assessment, Assignment, Milestone
 from gradent_cli.database import to_moment, to_text
-from gradent_cli.records import Assessment, Assignment, Milestone
 
 Status = Literal["open", "overdue", "past", "done", "ignored"]
 

@@ -8,11 +8,12 @@ from gradent_cli.agents.study import words
 from gradent_cli.agents.study.ground import Seen
 from gradent_cli.agents.study.known import Changes
 from gradent_cli.agents.study.naming import Names
+from gradent_cli.agents.study.records import Assessment, Assignment, Plan, Session, Suggestion
 from gradent_cli.agents.study.remaining import planned_minutes
 from gradent_cli.agents.study.sessions import PlanChanges
 from gradent_cli.agents.study.store import BELIEVED_AFTER
 from gradent_cli.durations import spell
-from gradent_cli.records import Assessment, Assignment, Plan, Report, Session, Suggestion
+from gradent_cli.records import Report
 from gradent_cli.text import count
 
 if TYPE_CHECKING:

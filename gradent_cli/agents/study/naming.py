@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 from gradent_cli.agents.study import words
+from gradent_cli.agents.study.records import Assignment
 from gradent_cli.errors import UsageError
-from gradent_cli.records import Assignment
 from gradent_cli.text import one_line
 
 _PREFIX = 3

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from gradent_cli.agents.study.records import Assignment
 from gradent_cli.database import to_text
-from gradent_cli.records import Assignment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ Times are UTC, so the file needs no time zones.
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from gradent_cli.records import Session
+from gradent_cli.agents.study.records import Session
 
 KEEP_PAST = timedelta(days=30)
 """Sessions that are over stay in the calendar file for so long."""

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta, tzinfo
 from gradent_cli.agents.study import words
 from gradent_cli.agents.study.draft import Draft, Piece, Task, whole_quarters
 from gradent_cli.agents.study.free import QUARTER, Span, quarter_down, quarter_up, to_moment
+from gradent_cli.agents.study.records import Assessment, Assignment, Plan, Session, Shortfall
 from gradent_cli.agents.study.remaining import planned_minutes
 from gradent_cli.agents.study.remedy import LATER, MOST, Remedies
 from gradent_cli.agents.study.rules import Rules, quarters_down
 from gradent_cli.agents.study.timetable import Timetable
-from gradent_cli.records import Assessment, Assignment, Plan, Session, Shortfall
 
 
 class Planner:

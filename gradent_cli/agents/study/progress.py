@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from gradent_cli.agents.study.overlay import FIELDS, read_overlay
+from gradent_cli.agents.study.records import LogEntry
 from gradent_cli.database import reading, to_text, transaction
-from gradent_cli.records import LogEntry
 
 
 class Progress:

@@ -8,10 +8,10 @@ from gradent_cli.agents.study import words
 from gradent_cli.agents.study.draft import Draft, Piece, Task
 from gradent_cli.agents.study.free import Day, days, to_moment
 from gradent_cli.agents.study.planner import Planner, span_of
+from gradent_cli.agents.study.records import Assessment, Assignment, Busy, Plan, Session
 from gradent_cli.agents.study.rules import Rules
 from gradent_cli.agents.study.schedule import schedule
 from gradent_cli.agents.study.timetable import Timetable
-from gradent_cli.records import Assessment, Assignment, Busy, Plan, Session
 
 _FAR = "it lies beyond the time that is planned"
 

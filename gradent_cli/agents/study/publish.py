@@ -25,10 +25,10 @@ from gradent_cli.agents.study.caldav import Collection, Entry, MissingError
 from gradent_cli.agents.study.feed import OURS, Zones, read_calendars, utc
 from gradent_cli.agents.study.fetch import Place
 from gradent_cli.agents.study.published import Copy, Published
+from gradent_cli.agents.study.records import Session
 from gradent_cli.agents.study.store import Store
 from gradent_cli.database import transaction
 from gradent_cli.errors import SourceError
-from gradent_cli.records import Session
 from gradent_cli.text import count
 
 SECONDS = 60.0

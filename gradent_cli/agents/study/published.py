@@ -4,8 +4,8 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gradent_cli.agents.study.records import Session
 from gradent_cli.database import reading, to_text, transaction
-from gradent_cli.records import Session
 
 FORGET_AFTER = timedelta(days=30)
 """An event is followed for so long after its end: dragged to tomorrow, it is a session again."""

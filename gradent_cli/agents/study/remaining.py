@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from gradent_cli.records import Assessment, Session
+from gradent_cli.agents.study.records import Assessment, Session
 
 
 def planned_minutes(sessions: Iterable[Session]) -> int:

@@ -39,9 +39,9 @@ from datetime import datetime, timedelta, tzinfo
 from gradent_cli.agents.study.free import days
 from gradent_cli.agents.study.overload import improve
 from gradent_cli.agents.study.planner import Planner
+from gradent_cli.agents.study.records import Assessment, Assignment, Busy, Plan, Session
 from gradent_cli.agents.study.rules import Rules
 from gradent_cli.agents.study.timetable import Timetable
-from gradent_cli.records import Assessment, Assignment, Busy, Plan, Session
 
 
 def schedule(

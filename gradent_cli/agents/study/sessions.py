@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from gradent_cli.agents.study.records import Plan, Session, Shortfall
 from gradent_cli.database import reading, to_text, transaction
-from gradent_cli.records import Plan, Session, Shortfall
 
 ASK_WITHIN = timedelta(days=14)
 """Nobody remembers whether they held a session that is longer ago."""

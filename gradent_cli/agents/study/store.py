@@ -27,16 +27,10 @@ from gradent_cli.agents.study.known import (
 )
 from gradent_cli.agents.study.overlay import NOTHING, Overlay, read_overlay
 from gradent_cli.agents.study.progress import Progress
+from gradent_cli.agents.study.records import Assessment, Assignment, Finished, Plan, Session
 from gradent_cli.agents.study.sessions import Sessions
 from gradent_cli.agents.study.suggestions import Suggestions
 from gradent_cli.database import reading, to_moment, to_text, transaction
-from gradent_cli.records import (
-    Assessment,
-    Assignment,
-    Finished,
-    Plan,
-    Session,
-)
 
 SUSPICIOUS_FROM = 4
 """Assignments still due that a feed must have had before half of them can be missed."""

@@ -23,8 +23,8 @@ from datetime import datetime, timedelta, tzinfo
 from gradent_cli.agents.study import words
 from gradent_cli.agents.study.free import Day, Span, quarter_down, quarter_up, to_moment, without
 from gradent_cli.agents.study.kinds import is_exam
+from gradent_cli.agents.study.records import Assessment, Assignment, Busy, Plan, Session, Suggestion
 from gradent_cli.agents.study.remaining import planned_minutes
-from gradent_cli.records import Assessment, Assignment, Busy, Plan, Session, Suggestion
 
 SOON = timedelta(hours=72)
 EXAM_WITHIN = timedelta(days=14)

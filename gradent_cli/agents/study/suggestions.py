@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from gradent_cli.agents.study.records import Suggestion
 from gradent_cli.database import reading, to_moment, to_text, transaction
-from gradent_cli.records import Suggestion, SuggestionStatus
+from gradent_cli.records import SuggestionStatus
 
 AT_MOST = 5
 """So many suggestions are told in a day, but for more pressing ones."""

@@ -17,12 +17,12 @@ from gradent_cli.agents.study.effort import own_hours
 from gradent_cli.agents.study.ground import Ground, Seen, Work
 from gradent_cli.agents.study.known import Known
 from gradent_cli.agents.study.naming import Names
+from gradent_cli.agents.study.records import Assessment, Assignment, LogEntry, Session, Suggestion
 from gradent_cli.agents.study.remaining import remaining_hours
 from gradent_cli.agents.study.spent import minutes_of
 from gradent_cli.agents.study.toolbox import checked
 from gradent_cli.errors import SourceError, UsageError
 from gradent_cli.moments import utc
-from gradent_cli.records import Assessment, Assignment, LogEntry, Session, Suggestion
 from gradent_cli.text import one_line
 
 _MOST_HOURS = 200.0

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta, tzinfo
 
-from gradent_cli.records import Assignment
+from gradent_cli.agents.study.records import Assignment
 from gradent_cli.text import one_line
 
 NEAR = timedelta(days=150)

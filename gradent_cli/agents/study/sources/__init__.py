@@ -9,8 +9,8 @@ from typing import Protocol
 
 from gradent_cli.agents.study.cache import FeedCache
 from gradent_cli.agents.study.fetch import Place
+from gradent_cli.agents.study.records import Assignment
 from gradent_cli.errors import ConfigError
-from gradent_cli.records import Assignment
 
 _KINDS = {
     "ics": ("a calendar", "IcsSource"),

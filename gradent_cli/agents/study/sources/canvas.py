@@ -17,10 +17,10 @@ from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from gradent_cli.agents.study.feed import Notes, end_of_day, utc
 from gradent_cli.agents.study.fetch import HTML, LIMIT, SECONDS, Place, status_in_words
+from gradent_cli.agents.study.records import Assignment
 from gradent_cli.agents.study.sources import Harvest, by_due_date
 from gradent_cli.agents.study.sources.html import is_html, plain
 from gradent_cli.errors import SourceError
-from gradent_cli.records import Assignment
 from gradent_cli.text import clean, cut_characters, one_line
 
 if TYPE_CHECKING:

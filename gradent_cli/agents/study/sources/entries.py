@@ -14,7 +14,7 @@ from typing import Any
 from gradent_cli.agents.study import dates
 from gradent_cli.agents.study.feed import end_of_day, utc
 from gradent_cli.agents.study.fetch import Place
-from gradent_cli.records import Assignment
+from gradent_cli.agents.study.records import Assignment
 from gradent_cli.text import clean, cut_characters, one_line
 
 MOST_NAMED = 5

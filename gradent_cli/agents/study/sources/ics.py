@@ -13,11 +13,11 @@ from hashlib import sha256
 
 from gradent_cli.agents.study.feed import Component, Notes, Property, Zones, end_of_day, read_calendars, utc
 from gradent_cli.agents.study.fetch import Place
+from gradent_cli.agents.study.records import Assignment
 from gradent_cli.agents.study.recurrence import Occurrence, occurrences
 from gradent_cli.agents.study.sources import Harvest, by_due_date
 from gradent_cli.agents.study.sources.dialects import Reading, Work, understand
 from gradent_cli.agents.study.sources.html import is_html, plain
-from gradent_cli.records import Assignment
 from gradent_cli.text import clean, cut_characters, one_line
 
 BEHIND, AHEAD = timedelta(days=30), timedelta(days=120)
