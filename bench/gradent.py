@@ -113,7 +113,7 @@ def _inside(setting: Setting, folder: Path, *arguments: str) -> str:
 
 def _configure(folder: Path, channels: str, *, when: str = "always", command: Sequence[str] = ("true",)) -> Path:
     """A config whose next scheduled time is twelve hours away, so that none comes while we measure."""
-    at = datetime.now(UTC) + timedelta(hours=12)
+    at = datetime.now(UTC).astimezone() + timedelta(hours=12)
     path = folder / "config.toml"
     path.write_text(
         f'frequency = "24hours"\nat = "{at:%H:%M}"\n'

@@ -65,7 +65,7 @@ def build(source: Path, program: Path) -> Path:
 
 def environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
     """What every program gets: nothing of the environment that the measuring is started in."""
-    clean = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC"}
+    clean = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
     return clean | {"NO_COLOR": "1", "TERM": "dumb"} | dict(more)
 
 
