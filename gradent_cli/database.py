@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from stat import S_ISREG
 
 from gradent_cli import tables
 from gradent_cli.annotations import Any, StrPath
 from gradent_cli.errors import DamagedError, StateError
+from gradent_cli.files import look
 
 CHECKED_BYTES = 64_000_000
 """`sound` looks through databases up to this size: some 0.2 s on a warm cache. What breaks in a larger one is found
@@ -40,14 +42,14 @@ def open_database(
     """
     connection: Connection | None = None
     try:
-        present, is_file = os.path.exists(path), os.path.isfile(path)
-        if present and (not is_file or os.stat(path).st_size == 0):
-            what = "it is empty" if is_file else "it is not a file"
+        present = look(path)
+        if present is not None and not (S_ISREG(present.st_mode) and present.st_size):
+            what = "it is empty" if S_ISREG(present.st_mode) else "it is not a file"
             raise DamagedError(f"the database {path} is damaged: {what}", hint=REMEDY)
         if read_only or scratch:
-            connection = _reader(path, copy=scratch) if present else _connect(":memory:")
+            connection = _reader(path, copy=scratch) if present is not None else _connect(":memory:")
         else:
-            if not present:
+            if present is None:
                 _create(path)
             connection = _connect(os.fspath(path), any_thread=any_thread)
         _migrate(connection, path)

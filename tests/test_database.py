@@ -310,3 +310,9 @@ def test_a_full_disk_is_a_sentence(tmp_path):
         connection.execute("INSERT INTO facts VALUES ('a', ?)", ("x" * 100_000,))
     assert connection.execute("SELECT count(*) FROM facts").fetchone()[0] == 0
     assert isinstance(connection, sqlite3.Connection)
+
+
+def test_what_cannot_be_looked_at_is_not_taken_for_nothing(tmp_path):
+    """Else a command that only shows would say that nothing ever ran."""
+    with pytest.raises(StateError, match="cannot use the database"):
+        open_database(tmp_path / ("x" * 300), read_only=True)

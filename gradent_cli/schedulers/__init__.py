@@ -9,14 +9,13 @@ import re
 from collections.abc import Mapping
 from datetime import tzinfo
 from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from gradent_cli.annotations import TYPE_CHECKING, Protocol
 from gradent_cli.dataclass import dataclass
 from gradent_cli.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gradent_cli.config import Config
 
 Units = dict[str, bytes]
@@ -38,8 +37,8 @@ class Job:
         flush: when what quiet hours held is sent, five fields; None where there are none.
     """
 
-    config: "Path"
-    interpreter: "Path"
+    config: Path
+    interpreter: Path
     expression: str
     zone: tzinfo
     flush: str | None = None
@@ -58,10 +57,8 @@ class Job:
         return (str(self.interpreter), "-P", "-m", "gradent_cli", "--config", str(self.config))
 
 
-def job_of(config: "Config", interpreter: "Path", environ: Mapping[str, str]) -> Job:
+def job_of(config: "Config", interpreter: Path, environ: Mapping[str, str]) -> Job:
     """What a config asks for, by this Python, at this machine's time."""
-    from pathlib import Path
-
     from gradent_cli.frequency import local_zone, zone_of
     from gradent_cli.schedulers import flush
 
@@ -89,7 +86,7 @@ class Scheduler(Protocol):
             ConfigError: this scheduler cannot say the schedule, or cannot take a path.
         """
 
-    def installed(self, config: "Path") -> Units:
+    def installed(self, config: Path) -> Units:
         """What there is for this config now; nothing when it is not installed.
 
         Raises:
@@ -105,7 +102,7 @@ class Scheduler(Protocol):
             StateError: a file cannot be written.
         """
 
-    def uninstall(self, config: "Path") -> Units:
+    def uninstall(self, config: Path) -> Units:
         """Leave nothing of this config; returns what was there.
 
         Raises:
@@ -125,7 +122,7 @@ def open_scheduler(name: str, environ: Mapping[str, str]) -> Scheduler:
     return scheduler
 
 
-def choose(config: "Path", environ: Mapping[str, str]) -> str:
+def choose(config: Path, environ: Mapping[str, str]) -> str:
     """Where this config is installed already, else cron where a `crontab` program is, else systemd, else launchd.
 
     Raises:
@@ -152,7 +149,7 @@ def choose(config: "Path", environ: Mapping[str, str]) -> str:
     )
 
 
-def where(config: "Path", environ: Mapping[str, str]) -> dict[str, Units]:
+def where(config: Path, environ: Mapping[str, str]) -> dict[str, Units]:
     """Scheduler -> what is installed there for this config, for those of `OTHERS` that have something.
 
     Raises:
@@ -192,7 +189,7 @@ def follow(job: Job, environ: Mapping[str, str]) -> str | None:
     return None
 
 
-def unit_name(config: "Path") -> str:
+def unit_name(config: Path) -> str:
     """`gradent-<stem>-<8 hex of the absolute path>`, in letters that every scheduler takes in a name."""
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", config.stem)[:40]
     from hashlib import sha256
@@ -200,6 +197,6 @@ def unit_name(config: "Path") -> str:
     return f"gradent-{stem}-{sha256(os.fsencode(config)).hexdigest()[:8]}"
 
 
-def flush_name(config: "Path") -> str:
+def flush_name(config: Path) -> str:
     """What the unit is called that sends what quiet hours held; no other config's unit can be called so."""
     return f"{unit_name(config)}-flush"
