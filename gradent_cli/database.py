@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from stat import S_ISREG
 
 from gradent_cli import tables
 from gradent_cli.annotations import Any, StrPath
@@ -40,14 +41,14 @@ def open_database(
     """
     connection: Connection | None = None
     try:
-        present, is_file = os.path.exists(path), os.path.isfile(path)
-        if present and (not is_file or os.stat(path).st_size == 0):
-            what = "it is empty" if is_file else "it is not a file"
+        found = _found(path)
+        if found and not (S_ISREG(found.st_mode) and found.st_size):
+            what = "it is empty" if S_ISREG(found.st_mode) else "it is not a file"
             raise DamagedError(f"the database {path} is damaged: {what}", hint=REMEDY)
         if read_only or scratch:
-            connection = _reader(path, copy=scratch) if present else _connect(":memory:")
+            connection = _reader(path, copy=scratch) if found else _connect(":memory:")
         else:
-            if not present:
+            if not found:
                 _create(path)
             connection = _connect(os.fspath(path), any_thread=any_thread)
         _migrate(connection, path)
@@ -64,11 +65,12 @@ def copy_database(path: StrPath, to: StrPath) -> None:
     """
     from tempfile import mkstemp
 
-    if os.path.exists(to) or not os.path.exists(path):
-        return
-    folder, name = os.path.split(to)
-    source = open_database(path, read_only=True)
+    source: sqlite3.Connection | None = None
     try:
+        if _found(to) or not _found(path):
+            return
+        source = open_database(path, read_only=True)
+        folder, name = os.path.split(to)
         descriptor, new = mkstemp(prefix=f".{name}.", dir=folder)
         os.close(descriptor)
         target = sqlite3.connect(new)
@@ -78,7 +80,20 @@ def copy_database(path: StrPath, to: StrPath) -> None:
     except (*TROUBLE, OSError) as error:
         raise refused(f"cannot copy the database {path}", error, source) from error
     finally:
-        source.close()
+        if source is not None:
+            source.close()
+
+
+def _found(path: StrPath) -> os.stat_result | None:
+    """None where there is nothing.
+
+    Raises:
+        OSError: that cannot be seen (the folder is somebody else's, the network file system is gone).
+    """
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _create(path: StrPath) -> None:
