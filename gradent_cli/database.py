@@ -19,7 +19,6 @@ from stat import S_ISREG
 from gradent_cli import tables
 from gradent_cli.annotations import Any, StrPath
 from gradent_cli.errors import DamagedError, StateError
-from gradent_cli.files import look
 
 CHECKED_BYTES = 64_000_000
 """`sound` looks through databases up to this size: some 0.2 s on a warm cache. What breaks in a larger one is found
@@ -42,14 +41,14 @@ def open_database(
     """
     connection: Connection | None = None
     try:
-        present = look(path)
-        if present is not None and not (S_ISREG(present.st_mode) and present.st_size):
-            what = "it is empty" if S_ISREG(present.st_mode) else "it is not a file"
+        found = _found(path)
+        if found and not (S_ISREG(found.st_mode) and found.st_size):
+            what = "it is empty" if S_ISREG(found.st_mode) else "it is not a file"
             raise DamagedError(f"the database {path} is damaged: {what}", hint=REMEDY)
         if read_only or scratch:
-            connection = _reader(path, copy=scratch) if present is not None else _connect(":memory:")
+            connection = _reader(path, copy=scratch) if found else _connect(":memory:")
         else:
-            if present is None:
+            if not found:
                 _create(path)
             connection = _connect(os.fspath(path), any_thread=any_thread)
         _migrate(connection, path)
@@ -66,11 +65,12 @@ def copy_database(path: StrPath, to: StrPath) -> None:
     """
     from tempfile import mkstemp
 
-    if os.path.exists(to) or not os.path.exists(path):
-        return
-    folder, name = os.path.split(to)
-    source = open_database(path, read_only=True)
+    source: sqlite3.Connection | None = None
     try:
+        if _found(to) or not _found(path):
+            return
+        source = open_database(path, read_only=True)
+        folder, name = os.path.split(to)
         descriptor, new = mkstemp(prefix=f".{name}.", dir=folder)
         os.close(descriptor)
         target = sqlite3.connect(new)
@@ -80,7 +80,20 @@ def copy_database(path: StrPath, to: StrPath) -> None:
     except (*TROUBLE, OSError) as error:
         raise refused(f"cannot copy the database {path}", error, source) from error
     finally:
-        source.close()
+        if source is not None:
+            source.close()
+
+
+def _found(path: StrPath) -> os.stat_result | None:
+    """None where there is nothing.
+
+    Raises:
+        OSError: that cannot be seen (the folder is somebody else's, the network file system is gone).
+    """
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _create(path: StrPath) -> None:

@@ -11,18 +11,6 @@ TEMPORARY: Sequence[str] = ("/tmp", "/var/tmp")  # noqa: S108  what is made ther
 """Where temporary files go when `TMPDIR` does not say."""
 
 
-def look(path: StrPath) -> os.stat_result | None:
-    """What is at a path; None where nothing is.
-
-    Raises:
-        OSError: that cannot be known: a folder on the way may not be looked into, or the disk does not answer.
-    """
-    try:
-        return os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
 def write_atomic(path: StrPath, content: bytes, *, mode: int | None = None) -> None:
     """Replace `path` by `content`: temporary file beside it, fsync, rename.
 

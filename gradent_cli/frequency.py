@@ -151,9 +151,10 @@ def _judge(term: str, field: _Field) -> None:
         raise ValueError(
             f"{term!r} as the {field.name} is read differently by different crons; write '{low}-{field.last}/{step}'"
         )
-    longest = max(1, high - low)
-    if not 1 <= int(step) <= longest:
-        raise ValueError(f"the step of {term!r} is out of range for the {field.name}; allowed here is 1-{longest}")
+    if high == low:
+        raise ValueError(f"{term!r} as the {field.name} has nothing to step through; write {first!r}")
+    if not 1 <= int(step) <= high - low:
+        raise ValueError(f"the step of {term!r} is out of range for the {field.name}; allowed here is 1-{high - low}")
 
 
 def _stretch(low: int, high: int) -> str:

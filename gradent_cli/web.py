@@ -120,8 +120,8 @@ def exchange(
             headers={**_HEADERS, **(headers or {})},
             extensions={"timeout": httpx.Timeout(max(0.1, seconds)).as_dict()},
         )
-        if not request.url.host:
-            raise WebError(_NO_URL)
+        if request.url.scheme in ("http", "https") and not request.url.host:
+            raise WebError(_NO_URL)  # the transport would look for it on this machine
         with _send(request, follow_redirects=follow_redirects) as response:
             body = _read(response, deadline, limit)
             return Answer(

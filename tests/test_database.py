@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from gradent_cli.database import open_database, reading, sound, to_moment, to_text, transaction
+from gradent_cli.database import copy_database, open_database, reading, sound, to_moment, to_text, transaction
 from gradent_cli.errors import DamagedError, StateError
 from gradent_cli.history import History
 from gradent_cli.tables import _types
@@ -102,6 +102,19 @@ def test_reading_does_not_copy(tmp_path):
     assert History(connection).previous() is not None
     assert len(History(connection).recent(3)) == 3
     assert len(read) < 5000, "steps of SQLite's machine"
+
+
+@pytest.mark.parametrize("how", [{}, {"read_only": True}, {"scratch": True}])
+def test_what_cannot_be_looked_at_is_not_taken_for_nothing(tmp_path, how):
+    """Else `status` would say that nothing ever ran."""
+    with pytest.raises(StateError, match=r"cannot use the database .*too long"):
+        open_database(tmp_path / ("x" * 300) / "gradent.db", **how)
+
+
+def test_what_cannot_be_looked_at_is_not_copied(tmp_path):
+    """Nor is a copy made in silence that has nothing."""
+    with pytest.raises(StateError, match=r"cannot copy the database .*too long"):
+        copy_database(tmp_path / ("x" * 300) / "gradent.db", tmp_path / "copy.db")
 
 
 @pytest.mark.parametrize("read_only", [True, False])
@@ -310,9 +323,3 @@ def test_a_full_disk_is_a_sentence(tmp_path):
         connection.execute("INSERT INTO facts VALUES ('a', ?)", ("x" * 100_000,))
     assert connection.execute("SELECT count(*) FROM facts").fetchone()[0] == 0
     assert isinstance(connection, sqlite3.Connection)
-
-
-def test_what_cannot_be_looked_at_is_not_taken_for_nothing(tmp_path):
-    """Else a command that only shows would say that nothing ever ran."""
-    with pytest.raises(StateError, match="cannot use the database"):
-        open_database(tmp_path / ("x" * 300), read_only=True)

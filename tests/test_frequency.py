@@ -113,7 +113,6 @@ def test_at_forgives_blanks_and_a_missing_nought():
         ("0 0 * * 7", "0 0 * * 7"),
         ("0 0 31 2 1", "0 0 31 2 1"),
         ("*/59 */23 */30 */11 */7", "*/59 */23 */30 */11 */7"),
-        ("5-5/1 * * * *", "5-5/1 * * * *"),
     ],
 )
 def test_a_custom_expression_is_taken_as_it_is(written: str, line: str):
@@ -152,6 +151,7 @@ def test_a_custom_expression_is_taken_as_it_is(written: str, line: str):
         ("*/60 * * * *", "the step of '*/60' is out of range"),
         ("0-10/20 * * * *", "the step of '0-10/20' is out of range for the minute; allowed here is 1-10"),
         ("*/0 * * * *", "the step of '*/0' is out of range"),
+        ("0 7-7/1 * * 1", "'7-7/1' as the hour has nothing to step through; write '7'"),
         ("5/15 * * * *", "'5/15' as the minute is read differently by different crons; write '5-59/15'"),
         ("30-10 * * * *", "'30-10' as the minute runs backwards, which most crons never run; write '30-59,0-10'"),
         ("0 22-2 * * *", "write '22-23,0-2'"),

@@ -339,6 +339,14 @@ def test_what_is_no_address_is_an_error(url: str) -> None:
     assert "the address" in complaint(url)
 
 
+@pytest.mark.parametrize(
+    "url", [f"{SECRET}.example/feed", f"/{SECRET}", f"file:///{SECRET}", f"mailto:{SECRET}@example"]
+)
+def test_an_address_of_something_else_is_told_what_is_missing(url: str) -> None:
+    """Most often somebody has left it out."""
+    assert complaint(url) == "the address does not begin with http:// or https://"
+
+
 @pytest.mark.parametrize("token", [f"{SECRET}\n", f"{SECRET}☃"])
 def test_a_token_that_http_cannot_carry_is_not_quoted(server: Server, token: str) -> None:
     """Neither the sentence nor its chain tells a credential."""

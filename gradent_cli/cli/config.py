@@ -384,7 +384,7 @@ def show(
     known = flat(values(config, reveal=reveal))
     if as_json:
         keys = {key: {"value": value, "origin": config.origins[key]} for key, value in known.items()}
-        terminal.document({"path": str(config.path), "keys": keys})
+        terminal.document({"path": config.path, "keys": keys})
         return
     rows = [
         [key, config.origins[key].partition(" ")[0], cell] for key, value in known.items() for cell in _cells(value)
