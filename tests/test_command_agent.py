@@ -982,6 +982,7 @@ def test_preflight(tmp_path):
 
     assert said([str(other)]) == ""
     assert said(["./other"], cwd=str(tmp_path)) == ""
+    assert said([".//other"], cwd=str(tmp_path)) == ""
     assert said(["other"], environ={"PATH": str(tmp_path)}) == ""
     assert "'other' is not there or not executable; it was looked for in PATH=/usr/bin:/bin" in said(["other"])
     assert f"{script} needs 'no-such-node', which is not there" in said([str(script)])

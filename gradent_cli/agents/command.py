@@ -299,8 +299,8 @@ def find_program(name: str, *, path: str, folder: str) -> str:
         UnavailableError: there is none; or what it names in its first line to interpret it is not there, which is how
             a program that works in a shell fails under cron.
     """
-    if "/" in name:
-        name = os.path.join(folder, name.removeprefix("./"))
+    if "/" in name and not name.startswith("/"):
+        name = os.path.join(folder, name.removeprefix("./").lstrip("/"))
     found = program(name, path)
     if found is None and "/" in name:
         raise _not_executable(name)
