@@ -105,13 +105,13 @@ def _remove(folder: str) -> None:
         rmtree(folder, ignore_errors=True)
 
 
-def program(name: str, path: str) -> str | None:
-    """The program that `execvp` would start: `name` itself if it has a slash, else the first one in `path`.
+def program(name: str, path: str, folder: str = "") -> str | None:
+    """The program that `execvp` would start in `folder`: `name` itself if it has a slash, else the first one in `path`.
 
     As `shutil.which`, which takes a third as long to import as Python to start.
     """
-    for folder in [""] if "/" in name else path.split(os.pathsep):
-        candidate = os.path.join(folder, name)
+    for place in [""] if "/" in name else path.split(os.pathsep):
+        candidate = os.path.join(folder, place, name)
         if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
             return candidate
     return None

@@ -988,6 +988,8 @@ def test_preflight(tmp_path):
     assert f"{script} needs 'no-such-node', which is not there" in said([str(script)])
     assert said(["true"], cwd=str(tmp_path / "gone")) == f"agent.cwd, {tmp_path / 'gone'}, is not a folder"
     assert said(["true"], cwd=str(tmp_path / ("x" * 300))) == f"agent.cwd, {tmp_path / ('x' * 300)}, is not a folder"
+    for path in ("/usr/bin:", "/usr/bin:.", "/usr/bin:../" + tmp_path.name):
+        assert said(["other"], cwd=str(tmp_path), environ={"PATH": path}) == ""
     other.chmod(0o644)
     assert said([str(other)]) == f"the program {other} may not be executed"
     assert said([str(tmp_path)]) == f"{tmp_path} is a folder, and no program"

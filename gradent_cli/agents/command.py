@@ -293,7 +293,7 @@ def need_folder(cwd: str | None) -> None:
 
 
 def find_program(name: str, *, path: str, folder: str) -> str:
-    """The program that would be started: looked for in `path`, or by its path as seen from `folder`.
+    """The program that would be started: looked for in `path`, or by its path; what is relative counts from `folder`.
 
     Raises:
         UnavailableError: there is none; or what it names in its first line to interpret it is not there, which is how
@@ -301,7 +301,7 @@ def find_program(name: str, *, path: str, folder: str) -> str:
     """
     if "/" in name and not name.startswith("/"):
         name = os.path.join(folder, name.removeprefix("./").lstrip("/"))
-    found = program(name, path)
+    found = program(name, path, folder)
     if found is None and "/" in name:
         raise _not_executable(name)
     if found is None:
@@ -315,7 +315,7 @@ def find_program(name: str, *, path: str, folder: str) -> str:
             f"the lines of {found} end as on Windows, so that nothing can interpret it",
             hint=f"save it with Unix line endings: dos2unix {_quoted(found)}",
         )
-    if interpreter is not None and program(interpreter, path) is None:
+    if interpreter is not None and program(interpreter, path, folder) is None:
         raise UnavailableError(
             f"the program {found} needs '{interpreter}', which is not there; it was looked for in PATH={path}",
             hint="run gradent install-cron in a shell that finds it, or set PATH in agent.env",
