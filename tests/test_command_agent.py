@@ -997,3 +997,18 @@ def test_preflight(tmp_path):
     other.write_bytes(b"#!/bin/sh\r\n")
     other.chmod(0o755)
     assert said([str(other)]) == f"the lines of {other} end as on Windows, so that nothing can interpret it"
+
+
+def test_where_we_work_may_be_gone(config, tmp_path):
+    """Only what is to be found there cannot be found; all else starts as ever."""
+    command = [sys.executable, "-P", "-m", "gradent_cli", "run", "--json"]
+    removing = 'cd gone && rmdir ../gone && exec "$@"'
+
+    def run(program):
+        config.write_text(f'[agent]\nkind = "command"\ncommand = ["{program}"]\n')
+        (tmp_path / "gone").mkdir(exist_ok=True)
+        done = subprocess.run(["sh", "-c", removing, "sh", *command], cwd=tmp_path, capture_output=True, check=False)
+        return json.loads(done.stdout)
+
+    assert [run(program)["status"] for program in ("true", "/bin/true")] == ["success"] * 2
+    assert "there is no program ./agent" in run("./agent")["error"]

@@ -75,7 +75,7 @@ class CommandAgent:
             UnavailableError: one of them is not.
         """
         need_folder(self.cwd)
-        find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or os.getcwd())
+        find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or _here())
         if asks_for_mcp(self.argv):
             from gradent_cli.agents import mcp
 
@@ -321,6 +321,14 @@ def find_program(name: str, *, path: str, folder: str) -> str:
             hint="run gradent install-cron in a shell that finds it, or set PATH in agent.env",
         )
     return found
+
+
+def _here() -> str:
+    """Where this process works; it may be gone, which is no harm to a program that is somewhere else."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.curdir
 
 
 def _quoted(path: str) -> str:
