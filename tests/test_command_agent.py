@@ -318,11 +318,24 @@ def test_a_program_that_cannot_start_is_a_sentence(stage, tmp_path):
     script.chmod(0o644)
     with pytest.raises(AgentError, match=r"'\./plain': Permission denied"):
         stage.run(["./plain"], cwd=str(tmp_path))
-    with pytest.raises(AgentError, match=f"the working directory {script}: Not a directory"):
+    with pytest.raises(AgentError, match=f"the working directory {script}: Not a directory") as caught:
         stage.run(["true"], cwd=str(script))
+    assert caught.value.hint is None
     with pytest.raises(AgentError, match="Argument list too long") as caught:
         stage.run(["true", "{prompt}"], prompt="x" * 3_000_000)
     assert "standard input" in (caught.value.hint or "")
+
+
+def test_too_many_open_files_are_a_sentence(config):
+    """What the machine refuses is no fault of the program, nor of its folder."""
+    config.write_text('[agent]\nkind = "command"\ncommand = ["true"]\n')
+    code = f"""
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))
+os.execv(sys.executable, [sys.executable, "-P", "-m", "gradent_cli", "--config", {str(config)!r}, "run", "--json"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert json.loads(done.stdout)["error"] == "cannot start the agent: 'true': Too many open files"
 
 
 def test_no_room_for_the_context_is_a_sentence(stage, monkeypatch, tmp_path):

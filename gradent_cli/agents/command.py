@@ -154,13 +154,13 @@ class CommandAgent:
                 environ = self._environ(context, folder)
                 return processes.Child(argv, environ=environ, stdin=given.fileno(), cwd=self.cwd)
         except OSError as error:
-            what = f"the working directory {self.cwd}" if error.filename == self.cwd else f"'{argv[0]}'"
-            raise AgentError(
-                f"cannot start the agent: {what}: {error.strerror or error}",
-                hint=_REMEDIES.get(error.errno or 0)
-                or f"give the program's full path in agent.command; it was looked for in "
-                f"PATH={self.environ.get('PATH', '')}",
-            ) from error
+            lacks_folder = self.cwd is not None and error.filename == self.cwd
+            hint = _REMEDIES.get(error.errno or 0)
+            if error.errno in (errno.ENOENT, errno.EACCES) and not lacks_folder:
+                looked = f"it was looked for in PATH={self.environ.get('PATH', '')}"
+                hint = f"give the program's full path in agent.command; {looked}"
+            what = f"the working directory {self.cwd}" if lacks_folder else f"'{argv[0]}'"
+            raise AgentError(f"cannot start the agent: {what}: {error.strerror or error}", hint=hint) from error
 
     def _follow(self, tree: processes.Tree, reader: Reader, context: RunContext) -> None:
         """Read both pipes until the program itself has ended and what it wrote is read, whoever else writes on."""
