@@ -66,13 +66,14 @@ def make_private_directory(path: StrPath) -> None:
 def temporary_folder() -> Iterator[str]:
     """A new folder (0700) in `TMPDIR` or where temporary files else are; gone afterwards, with all that is in it.
 
-    As `tempfile.TemporaryDirectory`, which takes half as long to import as Python to start.
+    A relative `TMPDIR` counts as not set: it means another folder to a program that works elsewhere. Otherwise as
+    `tempfile.TemporaryDirectory`, which takes half as long to import as Python to start.
 
     Raises:
         OSError: it cannot be made anywhere.
     """
     own = os.environ.get("TMPDIR")
-    folder = _new_folder([own, *TEMPORARY] if own else TEMPORARY)
+    folder = _new_folder([own, *TEMPORARY] if own and os.path.isabs(own) else TEMPORARY)
     try:
         yield folder
     finally:

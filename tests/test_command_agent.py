@@ -591,6 +591,13 @@ def test_the_mcp_config_is_there_for_who_asks(stage, program):
     assert given["env"] == {"GRADENT_RUN_ID": "run-1", "GRADENT_STATE_DIR": "/s", "TZ": "Asia/Tokyo"}
 
 
+def test_the_context_is_found_from_another_folder(stage, monkeypatch, tmp_path):
+    """Also where temporary files are to be in a folder that has no full path."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", ".")
+    assert stage.run(["sh", "-c", 'cat "$GRADENT_CONTEXT_FILE"'], cwd="/").error is None
+
+
 def test_a_filling_is_not_filled_again(stage, program):
     """What stands in a prompt stays, also where an argument has more than the prompt."""
     argv = [*program("print(sys.argv[1:])"), "{prompt}", "do: {prompt} ({run_id})"]
