@@ -16,7 +16,7 @@ from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.command import CommandAgent, find_program
 from gradent_cli.agents.output import LOG_BYTES, TAIL_BYTES, Reader
 from gradent_cli.errors import AgentError, AgentTimeoutError, StateError, UnavailableError
-from gradent_cli.interrupts import Interrupts
+from gradent_cli.interrupts import Interrupted, Interrupts
 from gradent_cli.records import Usage
 from tests.street import unruly
 from tests.street.clock import NOW, Clock
@@ -386,6 +386,23 @@ def test_out_of_time_nobody_is_left(stage, marked, tmp_path, kind):
     assert unruly.left(tmp_path) == []
     assert len(stage.kept) == 1
     assert ("here\n" if kind == "chatty" else "up\n") in stage.kept[0]
+
+
+@pytest.mark.parametrize("moment", [("c_return", os.mkdir), ("c_call", os.unlink)], ids=["made", "to be removed"])
+def test_a_signal_leaves_no_file_behind(stage, monkeypatch, tmp_path, moment):
+    """What the agent was told holds the person's words: it goes with the run, whenever a signal strikes."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+
+    def strike(_, event, what):
+        if (event, what) == moment:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGTERM)
+
+    with Interrupts() as interrupts, pytest.raises(Interrupted):
+        sys.setprofile(strike)
+        stage.run(["true"], shield=interrupts.shield)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", LEFT_BEHIND)

@@ -12,7 +12,7 @@ import re
 import select
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import timedelta
 from math import inf
 from time import monotonic, sleep
@@ -91,7 +91,10 @@ class CommandAgent:
         """
         tree: processes.Tree | None = None
         followed = False
-        with _written(lambda folder: self._files(context, folder)) as folder, processes.adopting() as adopts:
+        with (
+            _written(lambda folder: self._files(context, folder), context.shield) as folder,
+            processes.adopting() as adopts,
+        ):
             reader = Reader(context, f"{folder}/events")
             try:
                 try:
@@ -261,11 +264,15 @@ def _filled(argument: str, fillings: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _written(files: Callable[[str], Mapping[str, str]]) -> Iterator[str]:
-    """A folder with its files that nobody else may read."""
-    with ExitStack() as until_gone:
+def _written(
+    files: Callable[[str], Mapping[str, str]], shield: Callable[[], AbstractContextManager[None]]
+) -> Iterator[str]:
+    """A folder with its files that nobody else may read. No signal leaves it behind."""
+    until_gone = ExitStack()
+    try:
         try:
-            folder = until_gone.enter_context(temporary_folder())
+            with shield():
+                folder = until_gone.enter_context(temporary_folder())
             for name, text in files(folder).items():
                 with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
                     file.write(text)
@@ -275,6 +282,9 @@ def _written(files: Callable[[str], Mapping[str, str]]) -> Iterator[str]:
                 hint="make room there, or set TMPDIR to another folder",
             ) from error
         yield folder
+    finally:
+        with shield():
+            until_gone.close()
 
 
 def asks_for_mcp(argv: Sequence[str]) -> bool:
