@@ -27,6 +27,8 @@ _BRIEF_PAUSE = 0.0005
 """Seconds, at first, between two looks at whether a program has ended: it is about to, its pipes are closed."""
 _NOBODY_KNOWS = 127
 """The exit status of a program that somebody else has waited for, as the shell's `wait` has it."""
+_MOST_DESCRIPTORS = 65_536
+"""As many are looked at where nobody can say which are open: a container may allow a thousand million."""
 _IGNORED_BY_PYTHON = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ", "SIGXFZ") if hasattr(signal, name)]
 
 
@@ -110,7 +112,8 @@ def _open_descriptors() -> Iterable[int]:
             found = [int(entry.name) for entry in os.scandir(folder)]
             if max(found) > 2:  # at least the one that it was read through; a BSD may show the standard streams alone
                 return found
-    return range(os.sysconf("SC_OPEN_MAX"))
+    most = os.sysconf("SC_OPEN_MAX")
+    return range(most if 0 <= most < _MOST_DESCRIPTORS else _MOST_DESCRIPTORS)
 
 
 @contextmanager

@@ -176,6 +176,21 @@ print(child("sh", "-c", "for n in $(seq 0 99); do [ ! -e /proc/$$/fd/$n ] || ech
     assert (tmp_path / "theirs").read_text() == "inherited"
 
 
+@pytest.mark.parametrize("most", [-1, 2**30], ids=["unlimited", "as good as"])
+def test_not_every_number_is_looked_at(most):
+    """Nobody can say what is open where there is no /proc; the run must not spend its time on finding out."""
+    code = f"""
+def refuse(event, given):
+    if event == "os.scandir":
+        raise FileNotFoundError(given)
+sys.addaudithook(refuse)
+os.sysconf = lambda name: {most}
+theirs = os.dup2(1, 99)
+print(child("sh", "-c", "[ ! -e /proc/$$/fd/99 ] && echo closed").stdout.read())
+"""
+    assert python(code) == "b'closed\\n'\n"
+
+
 @pytest.mark.parametrize("lacking", ["0, 1, 2", "0, 1", "0, 2", "1, 2", "0", "1", "2"])
 def test_a_child_has_standard_streams_though_we_lack_them(tmp_path, lacking):
     """The files and pipes get the numbers of the streams that this process lacks."""
