@@ -150,7 +150,7 @@ def _spawn(argv: Sequence[str], environ: Mapping[str, str], streams: Sequence[in
         path = os.path.join(folder, argv[0])
         start = partial(os.posix_spawn, path, list(argv), environ, file_actions=actions, setsigdef=_IGNORED_BY_PYTHON)
         try:
-            os.stat(path)
+            os.stat(path)  # costs less than a process that finds nothing
             try:
                 return start(setsid=True)
             except NotImplementedError:  # FreeBSD
