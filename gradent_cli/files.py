@@ -113,6 +113,6 @@ def program(name: str, path: str, folder: str = "") -> str | None:
     """
     for place in [""] if "/" in name else path.split(os.pathsep):
         candidate = os.path.join(folder, place, name)
-        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
+        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
             return candidate
     return None

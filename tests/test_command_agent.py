@@ -1030,6 +1030,8 @@ def test_preflight(tmp_path):
     other.chmod(0o644)
     assert said([str(other)]) == f"the program {other} may not be executed"
     assert said([str(tmp_path)]) == f"{tmp_path} is a folder, and no program"
+    os.mkfifo(tmp_path / "pipe", 0o755)
+    assert said([str(tmp_path / "pipe")]) == f"the program {tmp_path / 'pipe'} may not be executed"
     assert said(["./none"], cwd=str(tmp_path)) == f"there is no program {tmp_path / 'none'}"
     other.write_bytes(b"#!/bin/sh\r\n")
     other.chmod(0o755)
