@@ -110,7 +110,8 @@ def _open_descriptors() -> Iterable[int]:
     for folder in ("/proc/self/fd", "/dev/fd"):
         with suppress(OSError):
             found = [int(entry.name) for entry in os.scandir(folder)]
-            if max(found) > 2:  # at least the one that it was read through; a BSD may show the standard streams alone
+            # At least the one that it was read through is in there; a BSD may show the standard streams alone.
+            if max(found, default=0) > 2:
                 return found
     most = os.sysconf("SC_OPEN_MAX")
     return range(most if 0 <= most < _MOST_DESCRIPTORS else _MOST_DESCRIPTORS)

@@ -159,7 +159,11 @@ def test_signals_that_python_ignores_end_a_child():
     assert ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1) == 0
 
 
-@pytest.mark.parametrize("listing", ["", "sys.addaudithook(refuse)"], ids=["listed", "not to be listed"])
+@pytest.mark.parametrize(
+    "listing",
+    ["", "sys.addaudithook(refuse)", "os.scandir = lambda folder: []"],
+    ids=["listed", "not to be listed", "an empty list"],
+)
 def test_a_child_gets_no_open_file_but_its_three(tmp_path, listing):
     """Neither what we opened, nor what whoever started us had open; also where nobody can say what is open."""
     with open(tmp_path / "theirs", "w") as theirs:
