@@ -17,6 +17,7 @@ from functools import partial
 from io import FileIO
 from time import mktime, monotonic, sleep, strptime
 
+from gradent_cli.annotations import Any
 from gradent_cli.dataclass import dataclass
 
 KILL_SECONDS = 5.0
@@ -146,10 +147,11 @@ def _spawn(argv: Sequence[str], environ: Mapping[str, str], streams: Sequence[in
     folders = [""] if "/" in argv[0] else environ.get("PATH", os.defpath).split(os.pathsep)
     # None is overwritten before its turn, also where we have no standard streams: a pipe's lower end is never theirs.
     actions = [(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(streams)]
+    signals: Mapping[str, Any] = {"setsigdef": _IGNORED_BY_PYTHON, "setsigmask": ()}
     failure: OSError | None = None
     for folder in folders:
         path = os.path.join(folder, argv[0])
-        start = partial(os.posix_spawn, path, list(argv), environ, file_actions=actions, setsigdef=_IGNORED_BY_PYTHON)
+        start = partial(os.posix_spawn, path, list(argv), environ, file_actions=actions, **signals)
         try:
             os.stat(path)  # costs less than a process that finds nothing
             try:

@@ -159,6 +159,14 @@ def test_signals_that_python_ignores_end_a_child():
     assert ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1) == 0
 
 
+def test_signals_that_we_were_started_with_blocked_reach_a_child():
+    """Else TERM would not end it."""
+    code = (
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); print(child('grep', 'SigBlk', '/proc/self/status')"
+    )
+    assert int(python(f"{code}.stdout.read().split()[1])").strip()[2:-1], 16) == 0
+
+
 @pytest.mark.parametrize(
     "listing",
     ["", "sys.addaudithook(refuse)", "os.scandir = lambda folder: []"],
