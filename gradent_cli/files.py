@@ -66,13 +66,14 @@ def make_private_directory(path: StrPath) -> None:
 def temporary_folder() -> Iterator[str]:
     """A new folder (0700) in `TMPDIR` or where temporary files else are; gone afterwards, with all that is in it.
 
-    As `tempfile.TemporaryDirectory`, which takes half as long to import as Python to start.
+    A relative `TMPDIR` counts as not set: it means another folder to a program that works elsewhere. Otherwise as
+    `tempfile.TemporaryDirectory`, which takes half as long to import as Python to start.
 
     Raises:
         OSError: it cannot be made anywhere.
     """
     own = os.environ.get("TMPDIR")
-    folder = _new_folder([own, *TEMPORARY] if own else TEMPORARY)
+    folder = _new_folder([own, *TEMPORARY] if own and os.path.isabs(own) else TEMPORARY)
     try:
         yield folder
     finally:
@@ -105,13 +106,13 @@ def _remove(folder: str) -> None:
         rmtree(folder, ignore_errors=True)
 
 
-def program(name: str, path: str) -> str | None:
-    """The program that `execvp` would start: `name` itself if it has a slash, else the first one in `path`.
+def program(name: str, path: str, folder: str = "") -> str | None:
+    """The program that `execvp` would start in `folder`: `name` itself if it has a slash, else the first one in `path`.
 
     As `shutil.which`, which takes a third as long to import as Python to start.
     """
-    for folder in [""] if "/" in name else path.split(os.pathsep):
-        candidate = os.path.join(folder, name)
-        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
+    for place in [""] if "/" in name else path.split(os.pathsep):
+        candidate = os.path.join(folder, place, name)
+        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
             return candidate
     return None

@@ -37,6 +37,8 @@ class Interrupts:
     def __enter__(self) -> Self:
         # What whoever started us wants ignored (nohup, a background job) stays ignored.
         wanted = [n for n in _SIGNALS if n == signal.SIGALRM or signal.getsignal(n) != signal.SIG_IGN]
+        # What they had blocked would never strike, the time limit least of all.
+        self._blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, wanted)
         self._before = {number: signal.signal(number, self._arrive) for number in wanted}
         return self
 
@@ -46,6 +48,7 @@ class Interrupts:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
 
     @contextmanager
     def shield(self) -> Iterator[None]:

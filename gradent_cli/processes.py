@@ -17,6 +17,7 @@ from functools import partial
 from io import FileIO
 from time import mktime, monotonic, sleep, strptime
 
+from gradent_cli.annotations import Any
 from gradent_cli.dataclass import dataclass
 
 KILL_SECONDS = 5.0
@@ -27,6 +28,8 @@ _BRIEF_PAUSE = 0.0005
 """Seconds, at first, between two looks at whether a program has ended: it is about to, its pipes are closed."""
 _NOBODY_KNOWS = 127
 """The exit status of a program that somebody else has waited for, as the shell's `wait` has it."""
+_MOST_DESCRIPTORS = 65_536
+"""As many are looked at where nobody can say which are open: a container may allow a thousand million."""
 _IGNORED_BY_PYTHON = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ", "SIGXFZ") if hasattr(signal, name)]
 
 
@@ -108,9 +111,11 @@ def _open_descriptors() -> Iterable[int]:
     for folder in ("/proc/self/fd", "/dev/fd"):
         with suppress(OSError):
             found = [int(entry.name) for entry in os.scandir(folder)]
-            if max(found) > 2:  # at least the one that it was read through; a BSD may show the standard streams alone
+            # At least the one that it was read through is in there; a BSD may show the standard streams alone.
+            if max(found, default=0) > 2:
                 return found
-    return range(os.sysconf("SC_OPEN_MAX"))
+    most = os.sysconf("SC_OPEN_MAX")
+    return range(most if 0 <= most < _MOST_DESCRIPTORS else _MOST_DESCRIPTORS)
 
 
 @contextmanager
@@ -142,12 +147,13 @@ def _spawn(argv: Sequence[str], environ: Mapping[str, str], streams: Sequence[in
     folders = [""] if "/" in argv[0] else environ.get("PATH", os.defpath).split(os.pathsep)
     # None is overwritten before its turn, also where we have no standard streams: a pipe's lower end is never theirs.
     actions = [(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(streams)]
+    signals: Mapping[str, Any] = {"setsigdef": _IGNORED_BY_PYTHON, "setsigmask": ()}
     failure: OSError | None = None
     for folder in folders:
         path = os.path.join(folder, argv[0])
-        start = partial(os.posix_spawn, path, list(argv), environ, file_actions=actions, setsigdef=_IGNORED_BY_PYTHON)
+        start = partial(os.posix_spawn, path, list(argv), environ, file_actions=actions, **signals)
         try:
-            os.stat(path)
+            os.stat(path)  # costs less than a process that finds nothing
             try:
                 return start(setsid=True)
             except NotImplementedError:  # FreeBSD

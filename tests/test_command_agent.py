@@ -16,7 +16,7 @@ from gradent_cli.agents import RunContext, ToolCallTracker
 from gradent_cli.agents.command import CommandAgent, find_program
 from gradent_cli.agents.output import LOG_BYTES, TAIL_BYTES, Reader
 from gradent_cli.errors import AgentError, AgentTimeoutError, StateError, UnavailableError
-from gradent_cli.interrupts import Interrupts
+from gradent_cli.interrupts import Interrupted, Interrupts
 from gradent_cli.records import Usage
 from tests.street import unruly
 from tests.street.clock import NOW, Clock
@@ -318,11 +318,24 @@ def test_a_program_that_cannot_start_is_a_sentence(stage, tmp_path):
     script.chmod(0o644)
     with pytest.raises(AgentError, match=r"'\./plain': Permission denied"):
         stage.run(["./plain"], cwd=str(tmp_path))
-    with pytest.raises(AgentError, match=f"the working directory {script}: Not a directory"):
+    with pytest.raises(AgentError, match=f"the working directory {script}: Not a directory") as caught:
         stage.run(["true"], cwd=str(script))
+    assert caught.value.hint is None
     with pytest.raises(AgentError, match="Argument list too long") as caught:
         stage.run(["true", "{prompt}"], prompt="x" * 3_000_000)
     assert "standard input" in (caught.value.hint or "")
+
+
+def test_too_many_open_files_are_a_sentence(config):
+    """What the machine refuses is no fault of the program, nor of its folder."""
+    config.write_text('[agent]\nkind = "command"\ncommand = ["true"]\n')
+    code = f"""
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))
+os.execv(sys.executable, [sys.executable, "-P", "-m", "gradent_cli", "--config", {str(config)!r}, "run", "--json"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert json.loads(done.stdout)["error"] == "cannot start the agent: 'true': Too many open files"
 
 
 def test_no_room_for_the_context_is_a_sentence(stage, monkeypatch, tmp_path):
@@ -373,6 +386,23 @@ def test_out_of_time_nobody_is_left(stage, marked, tmp_path, kind):
     assert unruly.left(tmp_path) == []
     assert len(stage.kept) == 1
     assert ("here\n" if kind == "chatty" else "up\n") in stage.kept[0]
+
+
+@pytest.mark.parametrize("moment", [("c_return", os.mkdir), ("c_call", os.unlink)], ids=["made", "to be removed"])
+def test_a_signal_leaves_no_file_behind(stage, monkeypatch, tmp_path, moment):
+    """What the agent was told holds the person's words: it goes with the run, whenever a signal strikes."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+
+    def strike(_, event, what):
+        if (event, what) == moment:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGTERM)
+
+    with Interrupts() as interrupts, pytest.raises(Interrupted):
+        sys.setprofile(strike)
+        stage.run(["true"], shield=interrupts.shield)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", LEFT_BEHIND)
@@ -576,6 +606,13 @@ def test_the_mcp_config_is_there_for_who_asks(stage, program):
     assert [given["command"], *given["args"]] == server
     assert given["env"].pop("GRADENT_EVENTS").endswith("/events")
     assert given["env"] == {"GRADENT_RUN_ID": "run-1", "GRADENT_STATE_DIR": "/s", "TZ": "Asia/Tokyo"}
+
+
+def test_the_context_is_found_from_another_folder(stage, monkeypatch, tmp_path):
+    """Also where temporary files are to be in a folder that has no full path."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", ".")
+    assert stage.run(["sh", "-c", 'cat "$GRADENT_CONTEXT_FILE"'], cwd="/").error is None
 
 
 def test_a_filling_is_not_filled_again(stage, program):
@@ -982,15 +1019,35 @@ def test_preflight(tmp_path):
 
     assert said([str(other)]) == ""
     assert said(["./other"], cwd=str(tmp_path)) == ""
+    assert said([".//other"], cwd=str(tmp_path)) == ""
     assert said(["other"], environ={"PATH": str(tmp_path)}) == ""
     assert "'other' is not there or not executable; it was looked for in PATH=/usr/bin:/bin" in said(["other"])
     assert f"{script} needs 'no-such-node', which is not there" in said([str(script)])
     assert said(["true"], cwd=str(tmp_path / "gone")) == f"agent.cwd, {tmp_path / 'gone'}, is not a folder"
     assert said(["true"], cwd=str(tmp_path / ("x" * 300))) == f"agent.cwd, {tmp_path / ('x' * 300)}, is not a folder"
+    for path in ("/usr/bin:", "/usr/bin:.", "/usr/bin:../" + tmp_path.name):
+        assert said(["other"], cwd=str(tmp_path), environ={"PATH": path}) == ""
     other.chmod(0o644)
     assert said([str(other)]) == f"the program {other} may not be executed"
     assert said([str(tmp_path)]) == f"{tmp_path} is a folder, and no program"
+    os.mkfifo(tmp_path / "pipe", 0o755)
+    assert said([str(tmp_path / "pipe")]) == f"the program {tmp_path / 'pipe'} may not be executed"
     assert said(["./none"], cwd=str(tmp_path)) == f"there is no program {tmp_path / 'none'}"
     other.write_bytes(b"#!/bin/sh\r\n")
     other.chmod(0o755)
     assert said([str(other)]) == f"the lines of {other} end as on Windows, so that nothing can interpret it"
+
+
+def test_where_we_work_may_be_gone(config, tmp_path):
+    """Only what is to be found there cannot be found; all else starts as ever."""
+    command = [sys.executable, "-P", "-m", "gradent_cli", "run", "--json"]
+    removing = 'cd gone && rmdir ../gone && exec "$@"'
+
+    def run(program):
+        config.write_text(f'[agent]\nkind = "command"\ncommand = ["{program}"]\n')
+        (tmp_path / "gone").mkdir(exist_ok=True)
+        done = subprocess.run(["sh", "-c", removing, "sh", *command], cwd=tmp_path, capture_output=True, check=False)
+        return json.loads(done.stdout)
+
+    assert [run(program)["status"] for program in ("true", "/bin/true")] == ["success"] * 2
+    assert "there is no program ./agent" in run("./agent")["error"]

@@ -34,6 +34,29 @@ def test_the_time_limit_strikes_and_is_gone_afterwards():
         time.sleep(0.6)
 
 
+@pytest.fixture
+def blocked():
+    """As whoever started us may leave it."""
+    numbers = {signal.SIGALRM, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    yield numbers
+    while waiting := signal.sigpending() & numbers:
+        signal.sigwait(waiting)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def test_what_was_blocked_strikes(blocked):
+    """Else a run would have no end; afterwards it is blocked as before."""
+    with Interrupts() as interrupts:
+        with pytest.raises(AgentTimeoutError), interrupts.time_limit(timedelta(seconds=0.05)):
+            time.sleep(5)
+        with interrupts.shield():
+            pass
+        with pytest.raises(Interrupted):
+            send(signal.SIGTERM)
+    assert blocked <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 def test_a_shield_makes_signals_wait():
     """What arrives inside is raised at the end of the outermost shield, once."""
     reached = []

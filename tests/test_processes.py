@@ -159,7 +159,19 @@ def test_signals_that_python_ignores_end_a_child():
     assert ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1) == 0
 
 
-@pytest.mark.parametrize("listing", ["", "sys.addaudithook(refuse)"], ids=["listed", "not to be listed"])
+def test_signals_that_we_were_started_with_blocked_reach_a_child():
+    """Else TERM would not end it."""
+    code = (
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); print(child('grep', 'SigBlk', '/proc/self/status')"
+    )
+    assert int(python(f"{code}.stdout.read().split()[1])").strip()[2:-1], 16) == 0
+
+
+@pytest.mark.parametrize(
+    "listing",
+    ["", "sys.addaudithook(refuse)", "os.scandir = lambda folder: []"],
+    ids=["listed", "not to be listed", "an empty list"],
+)
 def test_a_child_gets_no_open_file_but_its_three(tmp_path, listing):
     """Neither what we opened, nor what whoever started us had open; also where nobody can say what is open."""
     with open(tmp_path / "theirs", "w") as theirs:
@@ -174,6 +186,21 @@ print(child("sh", "-c", "for n in $(seq 0 99); do [ ! -e /proc/$$/fd/$n ] || ech
 """
         assert python(code, pass_fds=[theirs.fileno()]) == "b'0\\n1\\n2\\n'\n"
     assert (tmp_path / "theirs").read_text() == "inherited"
+
+
+@pytest.mark.parametrize("most", [-1, 2**30], ids=["unlimited", "as good as"])
+def test_not_every_number_is_looked_at(most):
+    """Nobody can say what is open where there is no /proc; the run must not spend its time on finding out."""
+    code = f"""
+def refuse(event, given):
+    if event == "os.scandir":
+        raise FileNotFoundError(given)
+sys.addaudithook(refuse)
+os.sysconf = lambda name: {most}
+theirs = os.dup2(1, 99)
+print(child("sh", "-c", "[ ! -e /proc/$$/fd/99 ] && echo closed").stdout.read())
+"""
+    assert python(code) == "b'closed\\n'\n"
 
 
 @pytest.mark.parametrize("lacking", ["0, 1, 2", "0, 1", "0, 2", "1, 2", "0", "1", "2"])

@@ -12,7 +12,7 @@ import re
 import select
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import timedelta
 from math import inf
 from time import monotonic, sleep
@@ -75,7 +75,7 @@ class CommandAgent:
             UnavailableError: one of them is not.
         """
         need_folder(self.cwd)
-        find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or os.getcwd())
+        find_program(self.argv[0], path=self.environ.get("PATH", os.defpath), folder=self.cwd or _here())
         if asks_for_mcp(self.argv):
             from gradent_cli.agents import mcp
 
@@ -91,7 +91,10 @@ class CommandAgent:
         """
         tree: processes.Tree | None = None
         followed = False
-        with _written(lambda folder: self._files(context, folder)) as folder, processes.adopting() as adopts:
+        with (
+            _written(lambda folder: self._files(context, folder), context.shield) as folder,
+            processes.adopting() as adopts,
+        ):
             reader = Reader(context, f"{folder}/events")
             try:
                 try:
@@ -154,13 +157,13 @@ class CommandAgent:
                 environ = self._environ(context, folder)
                 return processes.Child(argv, environ=environ, stdin=given.fileno(), cwd=self.cwd)
         except OSError as error:
-            what = f"the working directory {self.cwd}" if error.filename == self.cwd else f"'{argv[0]}'"
-            raise AgentError(
-                f"cannot start the agent: {what}: {error.strerror or error}",
-                hint=_REMEDIES.get(error.errno or 0)
-                or f"give the program's full path in agent.command; it was looked for in "
-                f"PATH={self.environ.get('PATH', '')}",
-            ) from error
+            lacks_folder = self.cwd is not None and error.filename == self.cwd
+            hint = _REMEDIES.get(error.errno or 0)
+            if error.errno in (errno.ENOENT, errno.EACCES) and not lacks_folder:
+                looked = f"it was looked for in PATH={self.environ.get('PATH', '')}"
+                hint = f"give the program's full path in agent.command; {looked}"
+            what = f"the working directory {self.cwd}" if lacks_folder else f"'{argv[0]}'"
+            raise AgentError(f"cannot start the agent: {what}: {error.strerror or error}", hint=hint) from error
 
     def _follow(self, tree: processes.Tree, reader: Reader, context: RunContext) -> None:
         """Read both pipes until the program itself has ended and what it wrote is read, whoever else writes on."""
@@ -261,11 +264,15 @@ def _filled(argument: str, fillings: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _written(files: Callable[[str], Mapping[str, str]]) -> Iterator[str]:
-    """A folder with its files that nobody else may read."""
-    with ExitStack() as until_gone:
+def _written(
+    files: Callable[[str], Mapping[str, str]], shield: Callable[[], AbstractContextManager[None]]
+) -> Iterator[str]:
+    """A folder with its files that nobody else may read. No signal leaves it behind."""
+    until_gone = ExitStack()
+    try:
         try:
-            folder = until_gone.enter_context(temporary_folder())
+            with shield():
+                folder = until_gone.enter_context(temporary_folder())
             for name, text in files(folder).items():
                 with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
                     file.write(text)
@@ -275,6 +282,9 @@ def _written(files: Callable[[str], Mapping[str, str]]) -> Iterator[str]:
                 hint="make room there, or set TMPDIR to another folder",
             ) from error
         yield folder
+    finally:
+        with shield():
+            until_gone.close()
 
 
 def asks_for_mcp(argv: Sequence[str]) -> bool:
@@ -293,15 +303,15 @@ def need_folder(cwd: str | None) -> None:
 
 
 def find_program(name: str, *, path: str, folder: str) -> str:
-    """The program that would be started: looked for in `path`, or by its path as seen from `folder`.
+    """The program that would be started: looked for in `path`, or by its path; what is relative counts from `folder`.
 
     Raises:
         UnavailableError: there is none; or what it names in its first line to interpret it is not there, which is how
             a program that works in a shell fails under cron.
     """
-    if "/" in name:
-        name = os.path.join(folder, name.removeprefix("./"))
-    found = program(name, path)
+    if "/" in name and not name.startswith("/"):
+        name = os.path.join(folder, name.removeprefix("./").lstrip("/"))
+    found = program(name, path, folder)
     if found is None and "/" in name:
         raise _not_executable(name)
     if found is None:
@@ -315,12 +325,20 @@ def find_program(name: str, *, path: str, folder: str) -> str:
             f"the lines of {found} end as on Windows, so that nothing can interpret it",
             hint=f"save it with Unix line endings: dos2unix {_quoted(found)}",
         )
-    if interpreter is not None and program(interpreter, path) is None:
+    if interpreter is not None and program(interpreter, path, folder) is None:
         raise UnavailableError(
             f"the program {found} needs '{interpreter}', which is not there; it was looked for in PATH={path}",
             hint="run gradent install-cron in a shell that finds it, or set PATH in agent.env",
         )
     return found
+
+
+def _here() -> str:
+    """Where this process works; it may be gone, which is no harm to a program that is somewhere else."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.curdir
 
 
 def _quoted(path: str) -> str:
