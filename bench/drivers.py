@@ -9,6 +9,7 @@ webhooks. All else is gradent's own: outbox, threads, HTTP client.
     python -P drivers.py send NUMBER URL CONFIG       the seconds that sending one message to each takes
 """
 
+import gc
 import json
 import os
 import runpy
@@ -72,12 +73,14 @@ def send(number: int, url: str, config: str) -> None:
     from datetime import UTC, datetime
 
     from gradent_cli import web
+    from gradent_cli.cli import short
     from gradent_cli.cli.compose import open_messenger
     from gradent_cli.config import load
     from gradent_cli.database import open_database
     from gradent_cli.files import make_private_directory
     from gradent_cli.notify import policy
 
+    gc.set_threshold(short.WORTH_COLLECTING)  # as a run has it
     loaded = load(Path(config), os.environ)
     make_private_directory(loaded.state_dir)
     connection = open_database(f"{loaded.state_dir}/gradent.db")

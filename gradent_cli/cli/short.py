@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from gradent_cli.dataclass import dataclass
 
-_WORTH_COLLECTING = 100_000
+WORTH_COLLECTING = 100_000
 """Objects. Most runs are over before they make as many; one that plans thousands of assignments would fill the memory
 without ever collecting."""
 
@@ -48,7 +48,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int | None:
     line = asked(arguments)
     if line is None:
         return None
-    gc.set_threshold(_WORTH_COLLECTING)
+    gc.set_threshold(WORTH_COLLECTING)
     from gradent_cli import snapshot
     from gradent_cli.cli import compose, door, streams
 
