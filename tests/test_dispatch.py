@@ -1,5 +1,6 @@
 """That messages get there, in order and again if need be, and that sending never gets in anybody's way."""
 
+import _thread
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from gradent_cli.errors import NotifyError, RunGoingOnError, StateError
-from gradent_cli.notify import FIRST_PAUSE, Channel, Dispatch
+from gradent_cli.notify import FIRST_PAUSE, STACK_BYTES, Channel, Dispatch
 from gradent_cli.notify.discord import Discord
 from gradent_cli.notify.ntfy import Ntfy
 from gradent_cli.records import Delivery, Message
@@ -395,3 +396,10 @@ def test_a_service_that_drips_its_head_holds_up_nobody(server: Server) -> None:
         ("pending", 0, "no answer within 0.3 s"),
         ("pending", 0, "not tried: no answer within 0.3 s"),
     ]
+
+
+def test_a_hundred_threads_do_not_ask_for_a_gigabyte():
+    """Which is laid out a piece at a time, while nothing is sent."""
+    _thread.stack_size(0)
+    assert dispatched(Phone())[0][2] == "sent"
+    assert _thread.stack_size() == STACK_BYTES

@@ -3,7 +3,7 @@
 One channel is one short file: payload, address, and what is permanent. `policy` says what there is to tell.
 """
 
-from _thread import allocate_lock, start_new_thread
+from _thread import allocate_lock, stack_size, start_new_thread
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from importlib import import_module
@@ -26,6 +26,8 @@ FIRST_PAUSE = 0.5
 """Seconds before the second try; each further pause is twice as long, and up to half of it more by chance."""
 TRIES = 4
 """In a row."""
+STACK_BYTES = 1_048_576
+"""Of a channel's thread: far more than it needs. What systems give it, eight times as much, takes longer to lay out."""
 
 
 class Channel(Protocol):
@@ -289,6 +291,8 @@ class _Line:
     ) -> None:
         from threading import Condition, Event
 
+        with suppress(RuntimeError):  # where there is only one size
+            stack_size(STACK_BYTES)
         self.channel = channel
         self._patience = patience
         self._redact = redact
