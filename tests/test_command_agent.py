@@ -997,6 +997,8 @@ def test_a_remedy_can_be_pasted(tmp_path):
     windows.write_bytes(b"#!/bin/sh\r\n")
     windows.chmod(0o755)
     assert remedy(windows).endswith(f"dos2unix '{windows}'")
+    folder = script  # a file in its place: no folder can be made there
+    assert remedy(script) == "gradent config set agent.cwd FOLDER"
 
 
 def test_preflight(tmp_path):

@@ -299,7 +299,8 @@ def need_folder(cwd: str | None) -> None:
         UnavailableError: it is not a folder.
     """
     if cwd is not None and not os.path.isdir(cwd):
-        raise UnavailableError(f"agent.cwd, {cwd}, is not a folder", hint=f"mkdir -p {_quoted(cwd)}")
+        remedy = "gradent config set agent.cwd FOLDER" if os.path.exists(cwd) else f"mkdir -p {_quoted(cwd)}"
+        raise UnavailableError(f"agent.cwd, {cwd}, is not a folder", hint=remedy)
 
 
 def find_program(name: str, *, path: str, folder: str) -> str:
