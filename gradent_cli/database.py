@@ -309,7 +309,8 @@ def refused(what: str, error: Exception, connection: sqlite3.Connection | None) 
         damaged = not _as_made(connection)  # no such table, no such column: the schema itself is a row in a table
     if damaged:
         return DamagedError(f"{what}: the database is damaged ({error})", hint=REMEDY)
-    return StateError(f"{what}: {error}")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return StateError(f"{what}: {reason}")
 
 
 def _as_made(connection: sqlite3.Connection) -> bool:

@@ -107,7 +107,7 @@ def test_reading_does_not_copy(tmp_path):
 @pytest.mark.parametrize("how", [{}, {"read_only": True}, {"scratch": True}])
 def test_what_cannot_be_looked_at_is_not_taken_for_nothing(tmp_path, how):
     """Else `status` would say that nothing ever ran."""
-    with pytest.raises(StateError, match=r"cannot use the database .*too long"):
+    with pytest.raises(StateError, match=r"cannot use the database .*: File name too long$"):
         open_database(tmp_path / ("x" * 300) / "gradent.db", **how)
 
 
