@@ -351,6 +351,19 @@ def test_who_was_stopped_hears_of_the_end(tmp_path):
         assert grown.leader.returncode == 7
 
 
+def test_who_came_while_the_table_was_read_is_found(tmp_path, monkeypatch):
+    """On a busy machine that takes long, and whoever was just adopted is not in it yet, each time again."""
+    with tree(program("daemon", "stubborn", then="os._exit(0)"), tmp_path) as grown:
+        grown.leader.wait(LATEST)
+        late, table = set(left(tmp_path)), processes._table
+        assert late
+        monkeypatch.setattr(
+            processes, "_table", lambda: {pid: each for pid, each in table().items() if pid not in late}
+        )
+        assert grown.end(timedelta(0)) == []
+        assert set(left(tmp_path)) == set()
+
+
 def test_the_dead_are_not_waited_for(tmp_path):
     """Where nobody buries orphans (a container without an init) a zombie in the group is no reason to wait."""
     with tree(program("daemon", "stubborn", then="os._exit(0)"), tmp_path, adopting=False) as grown:
